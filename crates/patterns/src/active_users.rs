@@ -110,10 +110,7 @@ impl<C: ConnectionLike + Clone> ActiveUsers<C> {
         let key = self.key(day)?;
         for batch in users.chunks(BATCH) {
             let call = ADD.call(&[&key]).arg(milliseconds(self.keep)).arg(batch);
-            let reply: Reply = call.run(&self.connection).await?;
-            if reply.outcome != "ADDED" {
-                return Err(reply.unexpected().into());
-            }
+            call.run::<Reply>(&self.connection).await?.must_be("ADDED")?;
         }
         Ok(())
     }
@@ -138,9 +135,7 @@ impl<C: ConnectionLike + Clone> ActiveUsers<C> {
         let mut returned = Vec::with_capacity(later.len());
         for reply in join_all(calls.iter().map(|call| call.run::<Reply>(&self.connection))).await {
             let mut reply = reply?;
-            if reply.outcome != "RETURNED" {
-                return Err(reply.unexpected().into());
-            }
+            reply.must_be("RETURNED")?;
             returned.push(reply.next()?);
         }
         Ok(Retention { cohort, returned })

@@ -212,8 +212,7 @@ impl<C: ConnectionLike + Clone> Analytics<C> {
     pub async fn close(&self, day: &str) -> Result<(), StoreError> {
         let key = self.key(day)?;
         let call = CLOSE.call(&[key.as_str(), &key.companion("ids")]).arg(self.keep_ms());
-        let reply: Reply = call.run(&self.connection).await?;
-        if reply.outcome == "CLOSED" { Ok(()) } else { Err(reply.unexpected()) }
+        call.run::<Reply>(&self.connection).await?.must_be("CLOSED")
     }
 
     /// The numbers of a day; all 0 if nothing happened. One round trip.
@@ -308,9 +307,7 @@ impl<C: ConnectionLike + Clone> Analytics<C> {
         let key = self.key(day)?;
         let call = DAY.call(&[key.as_str(), &key.companion("visitors")]).arg(u8::from(with_visitors));
         let mut reply: Reply = call.run(&self.connection).await?;
-        if reply.outcome != "DAY" {
-            return Err(reply.unexpected());
-        }
+        reply.must_be("DAY")?;
         let now: i64 = reply.next()?;
         let mut metrics = to_metrics(&key, reply.next()?, now)?;
         metrics.visitors = reply.next()?;

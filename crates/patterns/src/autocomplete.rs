@@ -132,22 +132,14 @@ impl<C: ConnectionLike + Clone> Autocomplete<C> {
             record.push_str(&term);
         }
         let reply: Reply = PUT.call(&[self.key()?]).arg(begins).arg(record).run(&self.connection).await?;
-        match reply.outcome.as_str() {
-            "ADDED" => Ok(true),
-            "CHANGED" => Ok(false),
-            _ => Err(reply.unexpected()),
-        }
+        reply.either("ADDED", "CHANGED")
     }
 
     /// Removes a product from the index; `false` if it is not in the index. One round trip.
     pub async fn remove(&self, id: &str) -> Result<bool, StoreError> {
         check_id(id)?;
         let reply: Reply = REMOVE.call(&[self.key()?]).arg(record_of(id)).run(&self.connection).await?;
-        match reply.outcome.as_str() {
-            "REMOVED" => Ok(true),
-            "UNKNOWN" => Ok(false),
-            _ => Err(reply.unexpected()),
-        }
+        reply.either("REMOVED", "UNKNOWN")
     }
 
     /// The most popular products with a word that begins with this text, at most `count` and at most [`MAX_SUGGESTIONS`].

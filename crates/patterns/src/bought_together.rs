@@ -120,12 +120,7 @@ impl<C: ConnectionLike + Clone> BoughtTogether<C> {
         let key = self.key(sku)?;
         let call = COUNT.call(&[key.as_str(), &key.companion("orders")]);
         let call = call.arg(order).arg(MAX_NEIGHBORS + 1).arg(MAX_ORDERS).arg(milliseconds(TTL)).arg(paired);
-        let reply: Reply = call.run(&self.connection).await?;
-        match reply.outcome.as_str() {
-            "COUNTED" => Ok(true),
-            "DUPLICATE" => Ok(false),
-            _ => Err(reply.unexpected()),
-        }
+        call.run::<Reply>(&self.connection).await?.either("COUNTED", "DUPLICATE")
     }
 
     /// What goes best with a product; equals by SKU. Two round trips, the second with at most 30 calls in flight.

@@ -285,8 +285,7 @@ impl<C: ConnectionLike + Clone, F: Codec> Cache<C, F> {
         let bytes = self.codec.encode(&value).map_err(CacheError::Codec)?;
         let life = self.ttl_ms(value.is_some());
         let call = PUT.call(&[key.as_str(), &key.companion("load")]).arg(bytes).arg(life);
-        let reply: Reply = call.run(&self.connection).await?;
-        if reply.outcome == "PUT" { Ok(()) } else { Err(reply.unexpected().into()) }
+        Ok(call.run::<Reply>(&self.connection).await?.must_be("PUT")?)
     }
 
     /// The key of a value: the name and the IDs. Use the same number of IDs in each call.

@@ -500,9 +500,7 @@ impl<C: ConnectionLike + Clone> Cart<C> {
         let keys = self.keys_of(owner.into())?;
         let ttl = milliseconds(self.ttl);
         let mut reply: Reply = self.scripts().view.call(&keys.all).arg(ttl).run(&self.connection).await?;
-        if reply.outcome != "LINES" {
-            return Err(reply.unexpected());
-        }
+        reply.must_be("LINES")?;
         let (stored, mut seen): (BTreeMap<String, String>, BTreeMap<String, String>) =
             (reply.next()?, reply.next()?);
         let (leaving, now): (BTreeMap<String, f64>, f64) = (reply.next()?, reply.next()?);
@@ -532,7 +530,8 @@ impl<C: ConnectionLike + Clone> Cart<C> {
     pub async fn contents<'a>(&self, owner: impl Into<Owner<'a>>) -> Result<Contents, StoreError> {
         let keys = self.keys_of(owner.into())?;
         let mut reply = self.run(&self.scripts().contents.call(&keys.all), &keys).await?;
-        if reply.outcome == "CONTENTS" { Contents::from_reply(&mut reply) } else { Err(reply.unexpected()) }
+        reply.must_be("CONTENTS")?;
+        Contents::from_reply(&mut reply)
     }
 
     /// Empties the cart, even one that cannot be read. One round trip.
@@ -540,10 +539,8 @@ impl<C: ConnectionLike + Clone> Cart<C> {
         let keys = self.keys_of(owner.into())?;
         let call = self.call(&self.scripts().clear, &keys.all, &keys, "cleared", None);
         let mut reply: Reply = call.run(&self.connection).await?;
-        match reply.outcome.as_str() {
-            "CLEARED" => Ok(Cleared { lines: reply.next()?, units: reply.next()? }),
-            _ => Err(reply.unexpected()),
-        }
+        reply.must_be("CLEARED")?;
+        Ok(Cleared { lines: reply.next()?, units: reply.next()? })
     }
 
     /// Moves a guest's cart into a user's at login, up to the limits of a cart, each unit once. What does not fit stays
@@ -656,8 +653,7 @@ impl<C: ConnectionLike + Clone> Cart<C> {
             };
             call = call.arg(sku).arg(units).arg(cents).arg(deadline);
         }
-        let reply = self.run(&call, &keys).await?;
-        if reply.outcome == "FINISHED" { Ok(()) } else { Err(reply.unexpected()) }
+        self.run(&call, &keys).await?.must_be("FINISHED")
     }
 
     /// Removes what an order has bought, as SKU and units, as far as it is still in the cart, once for each order ID.
@@ -683,7 +679,8 @@ impl<C: ConnectionLike + Clone> Cart<C> {
             call = call.arg(sku).arg(quantity);
         }
         let mut reply = self.run(&call, &keys).await?;
-        if reply.outcome == "TAKEN" { reply.next() } else { Err(reply.unexpected()) }
+        reply.must_be("TAKEN")?;
+        reply.next()
     }
 
     /// The root key of a cart, `cart:1`.

@@ -158,11 +158,7 @@ impl<C: ConnectionLike + Clone> Catalog<C> {
         // The product goes first. A client that stops here leaves a taken name, but never two products with one name.
         let unlinked: bool = send(&self.connection, redis::cmd("UNLINK").arg(key.as_str())).await?;
         let reply: Reply = REMOVE.call(&[self.index()?.as_str()]).arg(sku).run(&self.connection).await?;
-        let listed = match reply.outcome.as_str() {
-            "REMOVED" => true,
-            "UNKNOWN" => false,
-            _ => return Err(reply.unexpected()),
-        };
+        let listed = reply.either("REMOVED", "UNKNOWN")?;
         self.write(sku, None).await?;
         Ok(unlinked || listed)
     }

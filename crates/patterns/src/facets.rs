@@ -328,11 +328,7 @@ impl<C: ConnectionLike + Clone> Facets<C> {
     pub async fn remove(&self, id: &str) -> Result<bool, FacetsError> {
         check_id(id).map_err(StoreError::from)?;
         let reply = self.answer(&REMOVE.call(&self.keys()?[..6]).arg(escape_line_breaks(id))).await?;
-        match reply.outcome.as_str() {
-            "REMOVED" => Ok(true),
-            "UNKNOWN" => Ok(false),
-            _ => Err(reply.unexpected().into()),
-        }
+        Ok(reply.either("REMOVED", "UNKNOWN")?)
     }
 
     /// The product with this ID, `None` if it is not in the catalog. One round trip.
@@ -352,10 +348,8 @@ impl<C: ConnectionLike + Clone> Facets<C> {
     ) -> Result<FacetPage, FacetsError> {
         let keys = self.keys()?;
         let mut reply = self.answer(&self.page_call(&keys, selection, order, page)?).await?;
-        match reply.outcome.as_str() {
-            "PAGE" => {}
-            "EMPTY" => return Ok(FacetPage { prices: self.price_bands(&[]), ..FacetPage::default() }),
-            _ => return Err(reply.unexpected().into()),
+        if !reply.either("PAGE", "EMPTY")? {
+            return Ok(FacetPage { prices: self.price_bands(&[]), ..FacetPage::default() });
         }
         let (total, skipped): (u64, usize) = (reply.next()?, reply.next()?);
         let records: Vec<(Vec<u8>, Vec<u8>)> = reply.next()?;
@@ -385,12 +379,7 @@ impl<C: ConnectionLike + Clone> Facets<C> {
     /// After [`FacetsError::Lost`], deletes the other keys, so that you can put every product again, and returns `true`. If no
     /// key is lost, it changes nothing and returns `false`, so several clients may call it at once.
     pub async fn repair(&self) -> Result<bool, StoreError> {
-        let reply: Reply = REPAIR.call(&self.keys()?[..6]).run(&self.connection).await?;
-        match reply.outcome.as_str() {
-            "EMPTIED" => Ok(true),
-            "WHOLE" => Ok(false),
-            _ => Err(reply.unexpected()),
-        }
+        REPAIR.call(&self.keys()?[..6]).run::<Reply>(&self.connection).await?.either("EMPTIED", "WHOLE")
     }
 
     /// The keys, in the order of the table above.

@@ -131,8 +131,7 @@ impl<C: ConnectionLike + Clone> Interests<C> {
 
     async fn index(&self, key: &Key, customer: &str) -> Result<(), StoreError> {
         let call = INDEX.call(&[key.as_str()]).arg(customer).arg(MAX_CUSTOMERS).arg(milliseconds(INDEX_TTL));
-        let reply: Reply = call.run(&self.connection).await?;
-        if reply.outcome == "INDEXED" { Ok(()) } else { Err(reply.unexpected()) }
+        call.run::<Reply>(&self.connection).await?.must_be("INDEXED")
     }
 
     /// The key of one customer's interests.

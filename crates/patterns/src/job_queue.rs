@@ -625,7 +625,8 @@ impl<C: ConnectionLike + Clone> JobQueue<C> {
         }
         let ids: Vec<&str> = ids.iter().map(AsRef::as_ref).collect();
         let mut reply: Reply = REQUEUE.call(&self.keys).arg(ids).run(&self.connection).await?;
-        if reply.outcome == "REQUEUED" { Ok(reply.next()?) } else { Err(reply.unexpected().into()) }
+        reply.must_be("REQUEUED")?;
+        Ok(reply.next()?)
     }
 
     /// Deletes the first jobs of a state, up to [`MAX_BATCH`]. Returns how many; 0 when no more are there. Running jobs are never
@@ -643,9 +644,7 @@ impl<C: ConnectionLike + Clone> JobQueue<C> {
         let call = PURGE.call(&self.keys).arg(name).arg(most.min(MAX_BATCH));
         loop {
             let mut reply: Reply = call.run(&self.connection).await?;
-            if reply.outcome != "PURGED" {
-                return Err(reply.unexpected());
-            }
+            reply.must_be("PURGED")?;
             let (purged, looked_at): (u64, u64) = (reply.next()?, reply.next()?);
             // If all that it looked at were leftovers, look at the next ones.
             if purged > 0 || looked_at == 0 {
@@ -680,9 +679,7 @@ impl<C: ConnectionLike + Clone> JobQueue<C> {
                 for ids in ids.chunks(100) {
                     let call = REPAIR.call(&self.keys).arg(milliseconds(self.settings.visibility)).arg(ids);
                     let mut reply: Reply = call.run(&self.connection).await?;
-                    if reply.outcome != "REPAIRED" {
-                        return Err(reply.unexpected());
-                    }
+                    reply.must_be("REPAIRED")?;
                     repaired.moved += reply.next::<u64>()?;
                     repaired.dropped += reply.next::<u64>()?;
                 }
@@ -729,9 +726,7 @@ impl<C: ConnectionLike + Clone> JobQueue<C> {
         most: usize,
     ) -> Result<(Vec<Settled>, Reserved), StoreError> {
         let mut reply: Reply = self.settle_call(settlements, most)?.run(&self.connection).await?;
-        if reply.outcome != "RESERVED" {
-            return Err(reply.unexpected());
-        }
+        reply.must_be("RESERVED")?;
         let letters: String = reply.next()?;
         let settled = letters.chars().map(|letter| match letter {
             's' => Ok(Settled::Done),

@@ -54,14 +54,13 @@ use std::future::Future;
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
-use redis::{FromRedisValue, Pipeline, Value};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::key::{Key, check_id};
-use crate::lease::{Lease, MAX_LEASE, with_jitter};
-use crate::script::{Reply, Script, StoreError, by_operation, first_refusal, milliseconds, quote, send_all};
+use crate::lease::{Lease, MAX_LEASE, read_holder, with_jitter};
+use crate::script::{Reply, Script, StoreError, by_operation, milliseconds};
 
 pub use crate::lease::Token;
 
@@ -175,30 +174,14 @@ impl<C: ConnectionLike + Clone> Elections<C> {
     pub async fn resign(&self, election: &str, candidate: &Candidate) -> Result<bool, LeaderError> {
         let [leader, _] = self.keys(election)?;
         let reply: Reply = RESIGN.call(&[leader]).arg(candidate.token.as_str()).run(&self.connection).await?;
-        match reply.outcome.as_str() {
-            "RESIGNED" => Ok(true),
-            "NOT_LEADING" => Ok(false),
-            _ => Err(reply.unexpected().into()),
-        }
+        Ok(reply.either("RESIGNED", "NOT_LEADING")?)
     }
 
     /// Who leads; `None` if nobody does. One round trip of plain commands.
     pub async fn leader(&self, election: &str) -> Result<Option<Leader>, StoreError> {
         let [leader, _] = self.keys(election)?;
-        let mut pipeline = Pipeline::new();
-        pipeline.cmd("GET").arg(&leader).cmd("PTTL").arg(&leader);
-        let replies: (Value, i64) = match send_all(&self.connection, &pipeline).await {
-            Err(StoreError::Redis(error)) => return Err(first_refusal(error, &leader)),
-            replies => replies?,
-        };
-        let Some(value) = Option::<String>::from_redis_value(replies.0)? else { return Ok(None) };
-        let mut parts = value.splitn(3, ':').skip(1);
-        let term = parts.next().and_then(|term| term.parse().ok());
-        let (Some(term), Some(candidate)) = (term, parts.next()) else {
-            return Err(StoreError::Malformed(quote(&format!("{leader} value"))));
-        };
-        let expires_in = Duration::from_millis(u64::try_from(replies.1).unwrap_or(0));
-        Ok(Some(Leader { candidate: candidate.to_owned(), term, expires_in }))
+        let holder = read_holder(&self.connection, &leader).await?;
+        Ok(holder.map(|(term, candidate, expires_in)| Leader { candidate, term, expires_in }))
     }
 
     /// The keys of an election: the leader, and the highest term.

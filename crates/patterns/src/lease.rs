@@ -11,10 +11,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use redis::ErrorKind;
+use redis::aio::ConnectionLike;
+use redis::{ErrorKind, FromRedisValue, Pipeline, Value};
 use tokio::time::{Instant, sleep_until};
 
-use crate::script::StoreError;
+use crate::script::{StoreError, first_refusal, quote, send_all};
 
 /// The longest lease. Longer ones are cut to this.
 pub const MAX_LEASE: Duration = Duration::from_hours(365 * 24);
@@ -99,6 +100,27 @@ impl Lease {
     pub async fn ended(&self) {
         sleep_until(self.ends).await;
     }
+}
+
+/// Reads the key of a lock or a leader, which holds `token:number:name`: the number, the name, and how long the lease lasts. `None`
+/// if nobody holds it. One round trip of plain commands.
+pub async fn read_holder(
+    connection: &(impl ConnectionLike + Clone),
+    key: &str,
+) -> Result<Option<(u64, String, Duration)>, StoreError> {
+    let mut pipeline = Pipeline::new();
+    pipeline.cmd("GET").arg(key).cmd("PTTL").arg(key);
+    let replies: (Value, i64) = match send_all(connection, &pipeline).await {
+        Err(StoreError::Redis(error)) => return Err(first_refusal(error, key)),
+        replies => replies?,
+    };
+    let Some(value) = Option::<String>::from_redis_value(replies.0)? else { return Ok(None) };
+    let mut parts = value.splitn(3, ':').skip(1);
+    let number = parts.next().and_then(|number| number.parse().ok());
+    let (Some(number), Some(name)) = (number, parts.next()) else {
+        return Err(StoreError::Malformed(quote(&format!("{key} value"))));
+    };
+    Ok(Some((number, name.to_owned(), Duration::from_millis(u64::try_from(replies.1).unwrap_or(0)))))
 }
 
 /// Whether the request may have arrived, and may succeed if it is sent again: the connection was lost, the reply is late, or the

@@ -359,12 +359,7 @@ impl<C: ConnectionLike + Clone, A: Algorithm> Limiter<C, A> {
         if !counted {
             return Ok(false);
         }
-        let reply: Reply = call.run(&self.connection).await?;
-        match reply.outcome.as_str() {
-            "REFUNDED" => Ok(true),
-            "ALREADY" => Ok(false),
-            _ => Err(reply.unexpected()),
-        }
+        call.run::<Reply>(&self.connection).await?.either("REFUNDED", "ALREADY")
     }
 
     /// Forgets everything that this caller has taken. One round trip.
@@ -402,11 +397,7 @@ impl<C: ConnectionLike + Clone, A: Algorithm> Limiter<C, A> {
     }
 
     fn read(&self, mut reply: Reply, cost: u32, asked: Instant) -> Result<Decision, StoreError> {
-        let admitted = match reply.outcome.as_str() {
-            "ADMITTED" => true,
-            "REFUSED" => false,
-            _ => return Err(reply.unexpected()),
-        };
+        let admitted = reply.either("ADMITTED", "REFUSED")?;
         let mut states = Vec::with_capacity(self.limits.len());
         for limit in &*self.limits {
             let mut numbers = [0; 3];

@@ -58,14 +58,13 @@ use std::future::Future;
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
-use redis::{FromRedisValue, Pipeline, Value};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::key::{Key, check_id};
-use crate::lease::{Lease, MAX_LEASE, may_pass, with_jitter};
-use crate::script::{Reply, Script, StoreError, by_operation, first_refusal, milliseconds, quote, send_all};
+use crate::lease::{Lease, MAX_LEASE, may_pass, read_holder, with_jitter};
+use crate::script::{Reply, Script, StoreError, by_operation, milliseconds};
 
 pub use crate::lease::Token;
 
@@ -213,14 +212,11 @@ impl<C: ConnectionLike + Clone> Locks<C> {
         let asked = Instant::now();
         let call = RENEW.call(&[lock]).arg(held.token.as_str()).arg(milliseconds(self.ttl));
         let reply: Reply = call.run(&self.connection).await?;
-        match reply.outcome.as_str() {
-            "RENEWED" => {
-                held.lease = Lease::asked_at(asked, self.ttl);
-                Ok(())
-            }
-            "LOST" => Err(LockError::Lost),
-            _ => Err(reply.unexpected().into()),
+        if !reply.either("RENEWED", "LOST")? {
+            return Err(LockError::Lost);
         }
+        held.lease = Lease::asked_at(asked, self.ttl);
+        Ok(())
     }
 
     /// Frees the lock if this token holds it. False if it does not: it was released before, expired, or is another's now. So
@@ -228,30 +224,14 @@ impl<C: ConnectionLike + Clone> Locks<C> {
     pub async fn release(&self, name: &str, token: &Token) -> Result<bool, LockError> {
         let [lock, _] = self.keys(name)?;
         let reply: Reply = RELEASE.call(&[lock]).arg(token.as_str()).run(&self.connection).await?;
-        match reply.outcome.as_str() {
-            "RELEASED" => Ok(true),
-            "NOT_HELD" => Ok(false),
-            _ => Err(reply.unexpected().into()),
-        }
+        Ok(reply.either("RELEASED", "NOT_HELD")?)
     }
 
     /// Who holds the lock; `None` if it is free. One round trip of plain commands.
     pub async fn holder(&self, name: &str) -> Result<Option<Holder>, StoreError> {
         let [lock, _] = self.keys(name)?;
-        let mut pipeline = Pipeline::new();
-        pipeline.cmd("GET").arg(&lock).cmd("PTTL").arg(&lock);
-        let replies: (Value, i64) = match send_all(&self.connection, &pipeline).await {
-            Err(StoreError::Redis(error)) => return Err(first_refusal(error, &lock)),
-            replies => replies?,
-        };
-        let Some(value) = Option::<String>::from_redis_value(replies.0)? else { return Ok(None) };
-        let mut parts = value.splitn(3, ':').skip(1);
-        let number = parts.next().and_then(|number| number.parse().ok());
-        let (Some(number), Some(owner)) = (number, parts.next()) else {
-            return Err(StoreError::Malformed(quote(&format!("{lock} value"))));
-        };
-        let expires_in = Duration::from_millis(u64::try_from(replies.1).unwrap_or(0));
-        Ok(Some(Holder { owner: owner.to_owned(), number, expires_in }))
+        let holder = read_holder(&self.connection, &lock).await?;
+        Ok(holder.map(|(number, owner, expires_in)| Holder { owner, number, expires_in }))
     }
 
     /// The keys of a lock: the lock, and its highest number.

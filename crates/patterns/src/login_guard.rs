@@ -279,17 +279,14 @@ impl<C: ConnectionLike + Clone> LoginGuard<C> {
         let mut set = redis::cmd("SET");
         send::<()>(&self.connection, set.arg(&keys.published).arg(left).arg("PX").arg(left)).await?;
         let call = PUBLISHED.call(&[&keys.attempts, &keys.block]);
-        let reply: Reply = call.run(&self.connection).await?;
-        if reply.outcome == "PUBLISHED" { Ok(()) } else { Err(reply.unexpected()) }
+        call.run::<Reply>(&self.connection).await?.must_be("PUBLISHED")
     }
 
     async fn forget(&self, who: Guarded<'_>, why: &str) -> Result<(), StoreError> {
         let keys = self.keys(who)?;
         let call = FORGET.call(&[&keys.attempts, &keys.block]).arg(why);
         let mut reply: Reply = call.run(&self.connection).await?;
-        if reply.outcome != "FORGOTTEN" {
-            return Err(reply.unexpected());
-        }
+        reply.must_be("FORGOTTEN")?;
         // An operator may have set only the public key.
         if reply.next()? || why == "unblock" {
             send::<()>(&self.connection, redis::cmd("UNLINK").arg(&keys.published)).await?;

@@ -190,9 +190,7 @@ impl<C: ConnectionLike + Clone> Notifications<C> {
         let keys = self.keys(customer)?;
         let call = TAKE.call(&keys).arg(most.min(MAX_TAKEN)).arg(milliseconds(hold.min(MAX_HOLD)));
         let mut reply: Reply = call.arg(milliseconds(self.ttl)).run(&self.connection).await?;
-        if reply.outcome != "TAKEN" {
-            return Err(reply.unexpected());
-        }
+        reply.must_be("TAKEN")?;
         let (mut taken, mut unreadable) = (Vec::new(), None);
         while let Some(json) = reply.next::<Option<Vec<u8>>>()? {
             match serde_json::from_slice(&json) {
@@ -221,9 +219,7 @@ impl<C: ConnectionLike + Clone> Notifications<C> {
                 call = call.arg(id.as_ref());
             }
             let mut reply: Reply = call.run(&self.connection).await?;
-            if reply.outcome != "READ" {
-                return Err(reply.unexpected());
-            }
+            reply.must_be("READ")?;
             read += reply.next::<u64>()?;
         }
         Ok(read)
@@ -233,15 +229,14 @@ impl<C: ConnectionLike + Clone> Notifications<C> {
     pub async fn mark_all_read(&self, customer: &str) -> Result<u64, StoreError> {
         let call = MARK_ALL_READ.call(&self.keys(customer)?).arg(milliseconds(self.ttl));
         let mut reply: Reply = call.run(&self.connection).await?;
-        if reply.outcome == "READ" { reply.next() } else { Err(reply.unexpected()) }
+        reply.must_be("READ")?;
+        reply.next()
     }
 
     /// The counts of a customer. All are zero for a customer without notifications.
     pub async fn counts(&self, customer: &str) -> Result<Counts, StoreError> {
         let mut reply: Reply = COUNTS.call(&self.keys(customer)?).run(&self.connection).await?;
-        if reply.outcome != "COUNTS" {
-            return Err(reply.unexpected());
-        }
+        reply.must_be("COUNTS")?;
         let (sent, unread, read): (u64, u64, u64) = (reply.next()?, reply.next()?, reply.next()?);
         // Whatever is neither unread nor read was dropped. If the counts were lost, they start with what exists.
         let dropped = sent.saturating_sub(unread + read);

@@ -114,8 +114,7 @@ impl<C: ConnectionLike + Clone> PopularProducts<C> {
         let count = async |key: &Key| {
             let call = VIEW.call(&[key.as_str(), &key.companion("clock")]).arg(sku).arg(weight);
             let call = call.arg(milliseconds(self.half_life)).arg(self.max_products);
-            let reply: Reply = call.run(&self.connection).await?;
-            if reply.outcome == "VIEWED" { Ok(()) } else { Err(reply.unexpected()) }
+            call.run::<Reply>(&self.connection).await?.must_be("VIEWED")
         };
         join_all(keys.iter().map(count)).await.into_iter().collect()
     }
@@ -135,9 +134,7 @@ impl<C: ConnectionLike + Clone> PopularProducts<C> {
         let Some(last) = count.min(MAX_TOP).checked_sub(1) else { return Ok(Vec::new()) };
         let call = TOP.call(&[key.as_str(), &key.companion("clock")]);
         let mut reply: Reply = call.arg(last).arg(milliseconds(self.half_life)).run(&self.connection).await?;
-        if reply.outcome != "TOP" {
-            return Err(reply.unexpected());
-        }
+        reply.must_be("TOP")?;
         let now: f64 = reply.next()?;
         let top: Vec<(String, f64)> = reply.next()?;
         Ok(top.into_iter().map(|(sku, score)| Popular { sku, views: (score - now).exp2() }).collect())

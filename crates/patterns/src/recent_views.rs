@@ -84,8 +84,7 @@ impl<C: ConnectionLike + Clone> RecentViews<C> {
         let key = self.key(customer)?;
         let call =
             RECORD.call(&[key.as_str()]).arg(sku).arg(self.max_products - 1).arg(milliseconds(self.ttl));
-        let reply: Reply = call.run(&self.connection).await?;
-        if reply.outcome == "RECORDED" { Ok(()) } else { Err(reply.unexpected()) }
+        call.run::<Reply>(&self.connection).await?.must_be("RECORDED")
     }
 
     /// The last `count` products, the latest first. One round trip.

@@ -272,6 +272,16 @@ impl Reply {
         Ok(T::from_redis_value(self.values.next().unwrap_or(Value::Nil))?)
     }
 
+    /// An error unless the outcome is this word.
+    pub fn must_be(&self, outcome: &str) -> Result<(), StoreError> {
+        if self.outcome == outcome { Ok(()) } else { Err(self.unexpected()) }
+    }
+
+    /// True for the first word, false for the second, and an error for any other.
+    pub fn either(&self, yes: &str, no: &str) -> Result<bool, StoreError> {
+        if self.outcome == yes { Ok(true) } else { self.must_be(no).map(|()| false) }
+    }
+
     /// The error for an unknown outcome.
     #[must_use]
     pub fn unexpected(&self) -> StoreError {

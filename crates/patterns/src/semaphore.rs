@@ -206,14 +206,11 @@ impl<C: ConnectionLike + Clone> Semaphores<C> {
         let asked = Instant::now();
         let call = RENEW.call(&[holders]).arg(permits.token.as_str()).arg(permits.count);
         let reply: Reply = call.arg(milliseconds(self.lease)).run(&self.connection).await?;
-        match reply.outcome.as_str() {
-            "RENEWED" => {
-                permits.lease = Lease::asked_at(asked, self.lease);
-                Ok(())
-            }
-            "LOST" => Err(SemaphoreError::Lost),
-            _ => Err(reply.unexpected().into()),
+        if !reply.either("RENEWED", "LOST")? {
+            return Err(SemaphoreError::Lost);
         }
+        permits.lease = Lease::asked_at(asked, self.lease);
+        Ok(())
     }
 
     /// Gives permits back, and gives up the place in line. Pass the number with which they were taken. False if the token holds
@@ -221,21 +218,14 @@ impl<C: ConnectionLike + Clone> Semaphores<C> {
     pub async fn release(&self, name: &str, token: &Token, permits: u32) -> Result<bool, SemaphoreError> {
         self.check(permits)?;
         let call = RELEASE.call(&self.keys(name)?).arg(token.as_str()).arg(permits);
-        let reply: Reply = call.run(&self.connection).await?;
-        match reply.outcome.as_str() {
-            "RELEASED" => Ok(true),
-            "NOT_HELD" => Ok(false),
-            _ => Err(reply.unexpected().into()),
-        }
+        Ok(call.run::<Reply>(&self.connection).await?.either("RELEASED", "NOT_HELD")?)
     }
 
     /// Removes permits whose lease has ended and waiters who no longer ask, and says what is left. Nobody has to call it:
     /// [`try_acquire`](Self::try_acquire) does the same before it counts. One round trip.
     pub async fn sweep(&self, name: &str) -> Result<Usage, SemaphoreError> {
         let mut reply: Reply = SWEEP.call(&self.keys(name)?).run(&self.connection).await?;
-        if reply.outcome != "SWEPT" {
-            return Err(reply.unexpected().into());
-        }
+        reply.must_be("SWEPT")?;
         Ok(Usage { held: reply.next()?, waiting: reply.next()?, removed: reply.next()? })
     }
 

@@ -308,11 +308,7 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
         let mut ended = false;
         for _ in 0..TRIES {
             let reply: Reply = END.call(&self.keys(&token)?).arg(&token.id).run(&self.connection).await?;
-            ended |= match reply.outcome.as_str() {
-                "ENDED" => true,
-                "NONE" => false,
-                _ => return Err(reply.unexpected().into()),
-            };
+            ended |= reply.either("ENDED", "NONE")?;
             if self.wait_for_replicas(&token).await? {
                 return Ok(ended);
             }
@@ -328,9 +324,7 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
         for _ in 0..TRIES {
             let call = END_ALL.call(&[root.as_str(), &root.companion("devices")]);
             let mut reply: Reply = call.run(&self.connection).await?;
-            if reply.outcome != "ENDED" {
-                return Err(reply.unexpected().into());
-            }
+            reply.must_be("ENDED")?;
             let generation: Option<Vec<u8>> = reply.next()?;
             let listed: Vec<String> = ids(reply.next()?).iter().map(|id| root.companion(id)).collect();
             if !listed.is_empty() {
@@ -412,11 +406,11 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
             call = call.arg(field).arg(value);
         }
         let mut reply: Reply = call.run(&self.connection).await?;
-        match reply.outcome.as_str() {
-            "BEGUN" => self.drop_oldest(token, &mut reply).await.map(|()| true),
-            "TAKEN" => Ok(false),
-            _ => Err(reply.unexpected().into()),
+        let begun = reply.either("BEGUN", "TAKEN")?;
+        if begun {
+            self.drop_oldest(token, &mut reply).await?;
         }
+        Ok(begun)
     }
 
     async fn login_without_session(&self, user: &str) -> Result<Login, SessionError> {
@@ -463,11 +457,11 @@ impl<C: ConnectionLike + Clone> Sessions<C> {
             call = call.arg(field).arg(value);
         }
         let mut reply: Reply = call.run(&self.connection).await?;
-        match reply.outcome.as_str() {
-            "BEGUN" => self.drop_oldest(token, &mut reply).await.map(|()| true),
-            "NONE" => Ok(false),
-            _ => Err(reply.unexpected().into()),
+        let begun = reply.either("BEGUN", "NONE")?;
+        if begun {
+            self.drop_oldest(token, &mut reply).await?;
         }
+        Ok(begun)
     }
 
     /// Ends the sessions that a login removed from a full list.

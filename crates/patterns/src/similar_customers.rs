@@ -125,8 +125,7 @@ impl<C: ConnectionLike + Clone> SimilarCustomers<C> {
         }
         let remember = async |(key, max, members): (Key, usize, Vec<&str>)| {
             let call = REMEMBER.call(&[key.as_str()]).arg(max).arg(milliseconds(TTL)).arg(members);
-            let reply: Reply = call.run(&self.connection).await?;
-            if reply.outcome == "REMEMBERED" { Ok(()) } else { Err(reply.unexpected()) }
+            call.run::<Reply>(&self.connection).await?.must_be("REMEMBERED")
         };
         join_all(steps.into_iter().map(remember)).await.into_iter().collect()
     }

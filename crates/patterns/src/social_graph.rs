@@ -287,8 +287,7 @@ impl<C: ConnectionLike + Clone> SocialGraph<C> {
     pub async fn index(&self, user: &str, other: &str, follows: bool) -> Result<(), StoreError> {
         check_id(user)?;
         let call = INDEX.call(&[self.followers_key(other)?.as_str()]).arg(user).arg(u8::from(follows));
-        let reply: Reply = call.run(&self.connection).await?;
-        if reply.outcome == "INDEXED" { Ok(()) } else { Err(reply.unexpected()) }
+        call.run::<Reply>(&self.connection).await?.must_be("INDEXED")
     }
 
     /// The third step: ends the change. If it was decided otherwise meanwhile, returns that, and the second step must follow

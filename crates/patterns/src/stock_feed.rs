@@ -144,11 +144,8 @@ impl<C: ConnectionLike + Clone> StockFeed<C> {
         let json = serde_json::Value::from(sku).to_string();
         let call = SET.call(&[self.key(sku)?.as_str()]).arg(level).arg(self.channel(sku)?).arg(json);
         let mut reply: Reply = call.run(&self.connection).await?;
-        if reply.outcome == "SET" {
-            Ok(Stock { level, version: reply.next()? })
-        } else {
-            Err(reply.unexpected())
-        }
+        reply.must_be("SET")?;
+        Ok(Stock { level, version: reply.next()? })
     }
 
     /// The current level; [`Stock::default`] if it was never set.

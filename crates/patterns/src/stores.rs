@@ -140,41 +140,25 @@ impl<C: ConnectionLike + Clone> Stores<C> {
         }
         let details = serde_json::json!({"name": name, "hours": hours.days}).to_string();
         let call = PUT.call(&self.keys()?).arg(id).arg(place.longitude).arg(place.latitude).arg(details);
-        let reply: Reply = call.run(&self.connection).await?;
-        match reply.outcome.as_str() {
-            "ADDED" => Ok(true),
-            "REPLACED" => Ok(false),
-            _ => Err(reply.unexpected().into()),
-        }
+        Ok(call.run::<Reply>(&self.connection).await?.either("ADDED", "REPLACED")?)
     }
 
     /// Moves a store; false if there is none with this ID.
     pub async fn relocate(&self, id: &str, to: Place) -> Result<bool, StoreError> {
         check_id(id)?;
         let call = RELOCATE.call(&self.keys()?).arg(id).arg(to.longitude).arg(to.latitude);
-        let reply: Reply = call.run(&self.connection).await?;
-        match reply.outcome.as_str() {
-            "MOVED" => Ok(true),
-            "UNKNOWN" => Ok(false),
-            _ => Err(reply.unexpected()),
-        }
+        call.run::<Reply>(&self.connection).await?.either("MOVED", "UNKNOWN")
     }
 
     /// Removes a store; false if there is none with this ID.
     pub async fn remove(&self, id: &str) -> Result<bool, StoreError> {
         check_id(id)?;
-        let reply: Reply = REMOVE.call(&self.keys()?).arg(id).run(&self.connection).await?;
-        match reply.outcome.as_str() {
-            "REMOVED" => Ok(true),
-            "UNKNOWN" => Ok(false),
-            _ => Err(reply.unexpected()),
-        }
+        REMOVE.call(&self.keys()?).arg(id).run::<Reply>(&self.connection).await?.either("REMOVED", "UNKNOWN")
     }
 
     /// Removes all stores, to put them again.
     pub async fn clear(&self) -> Result<(), StoreError> {
-        let reply: Reply = CLEAR.call(&self.keys()?).run(&self.connection).await?;
-        if reply.outcome == "CLEARED" { Ok(()) } else { Err(reply.unexpected()) }
+        CLEAR.call(&self.keys()?).run::<Reply>(&self.connection).await?.must_be("CLEARED")
     }
 
     /// Up to `most` stores (at most [`MAX_NEAR`]) within an area around a place, the nearest first, and whether each is open at a

@@ -292,10 +292,8 @@ impl<C: ConnectionLike + Clone> Timeline<C> {
         let posts = self.posts_key(author)?;
         let unpushed = posts.companion("unpushed");
         let mut next: Reply = NEXT.call(&[posts.as_str(), &unpushed]).run(&self.connection).await?;
-        match next.outcome.as_str() {
-            "NEXT" => {}
-            "NONE" => return Ok(Pushed { followers: 0, more: false }),
-            _ => return Err(next.unexpected()),
+        if !next.either("NEXT", "NONE")? {
+            return Ok(Pushed { followers: 0, more: false });
         }
         let (entry, pushed, at): (String, u64, String) = (next.next()?, next.next()?, next.next()?);
         let followers = match at.as_str() {
@@ -431,7 +429,8 @@ impl<C: ConnectionLike + Clone> Timeline<C> {
         let posts = self.posts_key(owner)?;
         let call = DELETE.call(&[posts.as_str(), &posts.companion("unpushed")]).arg(entry);
         let mut reply: Reply = call.run(&self.connection).await?;
-        if reply.outcome == "DELETED" { reply.next() } else { Err(reply.unexpected()) }
+        reply.must_be("DELETED")?;
+        reply.next()
     }
 
     /// Adds the newest posts of an author to a user's timeline. It takes one more than fits: if there are that many, the mark
@@ -533,10 +532,8 @@ impl<C: ConnectionLike + Clone> Timeline<C> {
             let call = PAGE.call(&[key.as_str()]).arg(milliseconds(self.ttl));
             let call = call.arg(u8::from(order == Order::NewestFirst)).arg(after.0).arg(take);
             let mut reply: Reply = call.run(&self.connection).await?;
-            match reply.outcome.as_str() {
-                "PAGE" => {}
-                "UNUSED" => return Ok(None),
-                _ => return Err(reply.unexpected()),
+            if !reply.either("PAGE", "UNUSED")? {
+                return Ok(None);
             }
             let (mark, found): (u64, Vec<(String, f64)>) = (reply.next()?, reply.next()?);
             let end = found.len() < take;
@@ -652,12 +649,7 @@ impl<C: ConnectionLike + Clone> Timeline<C> {
         for (at, entry) in &places {
             call = call.arg(*at).arg(entry);
         }
-        let reply: Reply = call.run(&self.connection).await?;
-        match reply.outcome.as_str() {
-            "INSTALLED" => Ok(true),
-            "STALE" => Ok(false),
-            _ => Err(reply.unexpected()),
-        }
+        call.run::<Reply>(&self.connection).await?.either("INSTALLED", "STALE")
     }
 
     /// The newest entries of all authors, and the time down to which none is missing. It reads some of each author, and more

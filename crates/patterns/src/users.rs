@@ -95,9 +95,7 @@ impl<C: ConnectionLike + Clone> Users<C> {
         let keys = [list.as_str().to_owned(), list.companion("last")];
         loop {
             let mut reply: Reply = NEXT.call(&keys).run(&self.connection).await?;
-            if reply.outcome != "NEXT" {
-                return Err(reply.unexpected());
-            }
+            reply.must_be("NEXT")?;
             let id: String = reply.next()?;
             if self.write(&id, first_name, last_name, &request, false).await? {
                 return Ok(User { id, first_name: first_name.to_owned(), last_name: last_name.to_owned() });
@@ -133,12 +131,7 @@ impl<C: ConnectionLike + Clone> Users<C> {
         let _: i64 = send(&self.connection, redis::cmd("ZADD").arg(list.as_str()).arg(0).arg(id)).await?;
         let call = CREATE.call(&[user.as_str().to_owned(), user.companion("creator")]);
         let call = call.arg(request).arg(first_name).arg(last_name).arg(milliseconds(RETRY_WINDOW));
-        let reply: Reply = call.arg(u8::from(same_will_do)).run(&self.connection).await?;
-        match reply.outcome.as_str() {
-            "CREATED" => Ok(true),
-            "TAKEN" => Ok(false),
-            _ => Err(reply.unexpected()),
-        }
+        call.arg(u8::from(same_will_do)).run::<Reply>(&self.connection).await?.either("CREATED", "TAKEN")
     }
 
     /// The user with this ID, `None` if there is none. One round trip.

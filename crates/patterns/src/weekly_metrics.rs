@@ -116,8 +116,8 @@ impl<C: ConnectionLike + Clone> WeeklyMetrics<C> {
         for (sku, cents) in &top {
             call = call.arg(cents.get()).arg(sku);
         }
-        let reply: Reply = call.run(&self.connection).await?;
-        if reply.outcome == "REPLACED" { Ok(sum) } else { Err(reply.unexpected().into()) }
+        call.run::<Reply>(&self.connection).await?.must_be("REPLACED")?;
+        Ok(sum)
     }
 
     /// The numbers of a week when it was last added up; all 0 if it never was. One round trip.
@@ -125,9 +125,7 @@ impl<C: ConnectionLike + Clone> WeeklyMetrics<C> {
         let key = self.key(week)?;
         let call = WEEK.call(&[key.as_str(), &key.companion("visitors")]);
         let mut reply: Reply = call.run(&self.connection).await?;
-        if reply.outcome != "WEEK" {
-            return Err(reply.unexpected());
-        }
+        reply.must_be("WEEK")?;
         let metrics = to_metrics(&key, reply.next()?, 0)?;
         Ok(Metrics { visitors: reply.next()?, ..metrics })
     }
@@ -200,7 +198,8 @@ impl<C: ConnectionLike + Clone> WeeklyMetrics<C> {
             call = call.arg(copy);
         }
         let mut reply: Reply = call.run(&self.connection).await?;
-        if reply.outcome == "REPLACED" { reply.next() } else { Err(reply.unexpected()) }
+        reply.must_be("REPLACED")?;
+        reply.next()
     }
 
     /// The key of a week's metrics.

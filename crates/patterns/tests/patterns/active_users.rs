@@ -1,13 +1,15 @@
 use std::collections::BTreeSet;
 
 use lab_testing::slots::MovingSlots;
-use lab_testing::{TestConnection, everywhere, prefix};
+use lab_testing::{TestConnection, prefix};
 use patterns::active_users::{ActiveUsers, ActiveUsersError, MAX_USER, Retention};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-#[tokio::test]
-async fn retention_is_the_share_of_a_day_that_comes_back() {
+use crate::everywhere;
+
+#[test]
+fn retention_is_the_share_of_a_day_that_comes_back() {
     everywhere(async |connection, prefix| {
         let active = ActiveUsers::new(connection.clone(), &prefix);
         let mut numbers = StdRng::seed_from_u64(9);
@@ -35,19 +37,18 @@ async fn retention_is_the_share_of_a_day_that_comes_back() {
         let nobody = active.retention("returned", &["2030-01-02", "2030-01-03"]).await.unwrap();
         assert_eq!((nobody.cohort, nobody.share(1)), (0, Some(0.0)));
 
-        assert!(matches!(
+        assert_matches!(
             active.retention("x", &["y"; 101]).await,
             Err(ActiveUsersError::TooManyDays { days: 101 })
-        ));
+        );
         let refused = active.add("x", &[1, MAX_USER + 1]).await;
-        assert!(matches!(refused, Err(ActiveUsersError::NumberTooHigh { .. })));
+        assert_matches!(refused, Err(ActiveUsersError::NumberTooHigh { .. }));
         assert_eq!(active.count("x").await.unwrap(), 0);
         active.add("x", &(0..2_500).collect::<Vec<_>>()).await.unwrap();
         assert_eq!(active.count("x").await.unwrap(), 2_500);
         let ttl: i64 = connection.send(&["PTTL", &active.key("x").unwrap()]).await;
         assert!(ttl > 0, "{ttl}");
-    })
-    .await;
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,11 +3,13 @@ use std::time::Duration;
 
 use lab_testing::faults::lossy_proxy;
 use lab_testing::slots::MovingSlots;
-use lab_testing::{TestConnection, everywhere, prefix, until};
+use lab_testing::{TestConnection, prefix, until};
 use patterns::analytics::{Analytics, RecordError, Recorded};
 use patterns::key::Key;
 use patterns::money::Cents;
 use patterns::script::StoreError;
+
+use crate::{connections, everywhere};
 
 const MONDAY: &str = "2024-01-01";
 const MAX_EXACT: i64 = (1 << 53) - 1;
@@ -17,11 +19,11 @@ fn cents(cents: i64) -> Cents {
 }
 
 fn is_overflow(outcome: &Result<Recorded, RecordError>, of: &str) {
-    assert!(matches!(outcome, Err(RecordError::Overflow { metric }) if metric == of), "{outcome:?}");
+    assert_matches!(outcome, Err(RecordError::Overflow { metric }) if metric == of);
 }
 
-#[tokio::test]
-async fn an_event_counts_once_on_its_day_until_the_day_is_closed() {
+#[test]
+fn an_event_counts_once_on_its_day_until_the_day_is_closed() {
     everywhere(async |connection, prefix| {
         let analytics = Analytics::new(connection, &prefix);
         let view = async |event, day, who| analytics.page_view(event, day, who).await.unwrap();
@@ -46,12 +48,11 @@ async fn an_event_counts_once_on_its_day_until_the_day_is_closed() {
         assert_eq!(view("e6", "2024-01-03", "ann").await, Recorded::TooLate);
         assert!(analytics.of("2024-01-03").await.unwrap().values.is_empty());
         assert_eq!(analytics.of("2024-01-04").await.unwrap().visitors, 0);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn events_of_one_moment_are_as_many_as_they_are() {
+#[test]
+fn events_of_one_moment_are_as_many_as_they_are() {
     everywhere(async |connection, prefix| {
         let analytics = Analytics::new(connection, &prefix);
         let events: Vec<String> = (0..30).map(|number| format!("event{number}")).collect();
@@ -62,12 +63,11 @@ async fn events_of_one_moment_are_as_many_as_they_are() {
         }
         let day = analytics.of(MONDAY).await.unwrap();
         assert_eq!((day.get("page_views"), day.visitors), (30, 0));
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_day_closes_by_itself_and_keeps_its_counts() {
+#[test]
+fn a_day_closes_by_itself_and_keeps_its_counts() {
     everywhere(async |connection, prefix| {
         let analytics = Analytics::new(connection.clone(), &prefix).with_open_for(Duration::from_millis(200));
         analytics.page_view("e1", MONDAY, "ann").await.unwrap();
@@ -83,12 +83,11 @@ async fn a_day_closes_by_itself_and_keeps_its_counts() {
             let ttl: i64 = connection.send(&["TTL", name]).await;
             assert!((least..=most).contains(&ttl), "{name} lives {ttl} s");
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_lost_key_is_noticed_and_nothing_is_too_late_because_of_it() {
+#[test]
+fn a_lost_key_is_noticed_and_nothing_is_too_late_because_of_it() {
     everywhere(async |connection, prefix| {
         let analytics = Analytics::new(connection.clone(), &prefix);
         let view = async |event| analytics.page_view(event, MONDAY, "ann").await.unwrap();
@@ -127,12 +126,11 @@ async fn a_lost_key_is_noticed_and_nothing_is_too_late_because_of_it() {
         lose(&key.companion("ids")).await;
         assert_eq!(view("e1").await, Recorded::Counted);
         assert!(analytics.of(MONDAY).await.unwrap().exact);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_day_that_began_while_the_clock_was_ahead_closes_in_time() {
+#[test]
+fn a_day_that_began_while_the_clock_was_ahead_closes_in_time() {
     everywhere(async |connection, prefix| {
         let analytics = Analytics::new(connection.clone(), &prefix);
         analytics.page_view("e1", MONDAY, "ann").await.unwrap();
@@ -144,12 +142,11 @@ async fn a_day_that_began_while_the_clock_was_ahead_closes_in_time() {
         let healed: u64 = connection.send(&["HGET", key.as_str(), ":closes"]).await;
         assert!((closes..closes + 3_600_000).contains(&healed), "{closes} {healed}");
         assert!(analytics.of(MONDAY).await.unwrap().exact);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn an_order_whose_second_step_was_cut_off_is_completed_by_sending_it_again() {
+#[test]
+fn an_order_whose_second_step_was_cut_off_is_completed_by_sending_it_again() {
     everywhere(async |connection, prefix| {
         let analytics = Analytics::new(connection.clone(), &prefix);
         let lines = [("A", cents(5)), ("B", cents(7)), ("A", cents(5))];
@@ -168,12 +165,11 @@ async fn an_order_whose_second_step_was_cut_off_is_completed_by_sending_it_again
         assert_eq!(connection.round_trips_of(analytics.order("o2", MONDAY, "ann", &lines)).await, 2);
         assert_eq!(connection.round_trips_of(analytics.top(MONDAY, 10)).await, 1);
         assert_eq!(connection.round_trips_of(analytics.of(MONDAY)).await, 1);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn numbers_at_their_limits_are_refused_and_nothing_changes() {
+#[test]
+fn numbers_at_their_limits_are_refused_and_nothing_changes() {
     everywhere(async |connection, prefix| {
         let analytics = Analytics::new(connection.clone(), &prefix);
         let add = async |event, amount| analytics.add(event, MONDAY, ":returns", amount).await;
@@ -197,18 +193,17 @@ async fn numbers_at_their_limits_are_refused_and_nothing_changes() {
 
         let lines: Vec<String> = (0..101).map(|number| format!("S{number}")).collect();
         let lines: Vec<(&str, Cents)> = lines.iter().map(|sku| (sku.as_str(), cents(0))).collect();
-        assert!(matches!(order("o5", &lines).await, Err(RecordError::TooManyLines { lines: 101 })));
+        assert_matches!(order("o5", &lines).await, Err(RecordError::TooManyLines { lines: 101 }));
         assert_eq!(order("o5", &lines[..100]).await.unwrap(), Recorded::Counted);
         let few = analytics.clone().with_max_events(4);
         let refused = few.page_view("e9", MONDAY, "ann").await;
-        assert!(matches!(refused, Err(RecordError::TooManyEvents { limit: 4 })), "{refused:?}");
+        assert_matches!(refused, Err(RecordError::TooManyEvents { limit: 4 }));
         assert_eq!(few.add("m1", MONDAY, ":returns", 1).await.unwrap(), Recorded::Duplicate);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_foreign_key_stops_an_event_before_anything_changes() {
+#[test]
+fn a_foreign_key_stops_an_event_before_anything_changes() {
     everywhere(async |connection, prefix| {
         let analytics = Analytics::new(connection.clone(), &prefix);
         let key: Key = analytics.key(MONDAY).unwrap();
@@ -216,7 +211,7 @@ async fn a_foreign_key_stops_an_event_before_anything_changes() {
         for foreign in &own {
             let _: i64 = connection.send(&["LPUSH", foreign, "x"]).await;
             let error = analytics.page_view("e1", MONDAY, "ann").await.unwrap_err();
-            assert!(matches!(error, RecordError::Store(StoreError::WrongType(_))), "{foreign}: {error}");
+            assert_matches!(error, RecordError::Store(StoreError::WrongType(_)), "{foreign}");
             for name in &own {
                 let there = connection.send::<i64>(&["EXISTS", name]).await == 1;
                 assert_eq!(there, name == foreign, "{foreign} is foreign");
@@ -229,9 +224,8 @@ async fn a_foreign_key_stops_an_event_before_anything_changes() {
         let _: i64 = connection.send(&["DEL", &own[2]]).await;
         let _: i64 = connection.send(&["HSET", &own[0], "page_views", "many"]).await;
         let refused = analytics.page_view("e1", MONDAY, "ann").await;
-        assert!(matches!(refused, Err(RecordError::Store(StoreError::Malformed(_)))), "{refused:?}");
-    })
-    .await;
+        assert_matches!(refused, Err(RecordError::Store(StoreError::Malformed(_))));
+    });
 }
 
 const CLIENTS: usize = 8;
@@ -310,10 +304,7 @@ async fn totals_are_those_of_distinct_events(connection: &TestConnection, prefix
 async fn events_count_once_when_replies_are_lost_and_clients_send_again() {
     let prefix = prefix();
     let proxy = lossy_proxy(lab_testing::server(), 17);
-    let mut connections = Vec::new();
-    for _ in 0..CLIENTS {
-        connections.push(TestConnection::reconnecting(&proxy.url()).await);
-    }
+    let connections = connections(CLIENTS, async || TestConnection::reconnecting(&proxy.url()).await).await;
     let (counted, again) = send_all(connections, &prefix).await;
     assert!(again > 20 && proxy.cuts() > 20, "{again} sent again, {} cuts", proxy.cuts());
     // If the reply was lost, the one that was sent again is called a duplicate.

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use lab_server::Server;
 use lab_testing::faults::lossy_proxy;
 use lab_testing::slots::MovingSlots;
-use lab_testing::{TestConnection, cases, everywhere, prefix};
+use lab_testing::{TestConnection, cases, prefix};
 use patterns::autocomplete::{Autocomplete, MAX_HITS, MAX_SUGGESTIONS, normalized, terms};
 use patterns::script::StoreError;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use tokio::task::JoinSet;
 
+use crate::everywhere;
 use crate::facets::commands_of;
 
 /// What the index should hold: by ID the name and the popularity.
@@ -137,8 +138,8 @@ fn what_is_compared_is_bounded() {
     assert!(normalized(&"\u{fdfa}".repeat(1_000_000)).chars().count() <= 100);
 }
 
-#[tokio::test]
-async fn names_are_found_by_the_beginning_of_any_word_in_any_spelling() {
+#[test]
+fn names_are_found_by_the_beginning_of_any_word_in_any_spelling() {
     everywhere(async |connection, prefix| {
         for listed in [0, 8] {
             let prefix = format!("{prefix}{listed}:");
@@ -176,12 +177,11 @@ async fn names_are_found_by_the_beginning_of_any_word_in_any_spelling() {
                 assert_eq!(ids(&autocomplete, typed).await, found, "{typed:?}, {listed} listed");
             }
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn the_most_popular_come_first_and_equals_by_name_then_id() {
+#[test]
+fn the_most_popular_come_first_and_equals_by_name_then_id() {
     everywhere(async |connection, prefix| {
         let autocomplete = Autocomplete::new(connection.clone(), &prefix);
         for (id, name, popularity) in [
@@ -202,12 +202,11 @@ async fn the_most_popular_come_first_and_equals_by_name_then_id() {
         assert_eq!((best.len(), best[0].popularity, best[1].popularity), (2, u64::MAX, 5));
         assert_eq!(autocomplete.suggest("m", 0).await.unwrap(), []);
         assert_eq!(autocomplete.suggest("", usize::MAX).await.unwrap().len(), 6);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn ids_and_names_are_any_texts() {
+#[test]
+fn ids_and_names_are_any_texts() {
     everywhere(async |connection, prefix| {
         let autocomplete = Autocomplete::new(connection.clone(), &prefix);
         let texts = ["a\nb", "a\\nb", "a\\\nb", "\\", "ID:x", "T:x\n", "{}*?[%:", "Zoë", " a ", "\u{0}"];
@@ -231,16 +230,15 @@ async fn ids_and_names_are_any_texts() {
         }
         assert_eq!(lines(&connection, &autocomplete).await, [""; 0]);
         for text in ["", &"a".repeat(513)] {
-            assert!(matches!(autocomplete.put(text, "Mug", 1).await, Err(StoreError::Key(_))));
-            assert!(matches!(autocomplete.put("a", text, 1).await, Err(StoreError::Key(_))));
-            assert!(matches!(autocomplete.remove(text).await, Err(StoreError::Key(_))));
+            assert_matches!(autocomplete.put(text, "Mug", 1).await, Err(StoreError::Key(_)));
+            assert_matches!(autocomplete.put("a", text, 1).await, Err(StoreError::Key(_)));
+            assert_matches!(autocomplete.remove(text).await, Err(StoreError::Key(_)));
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn each_call_is_one_round_trip() {
+#[test]
+fn each_call_is_one_round_trip() {
     everywhere(async |connection, prefix| {
         let autocomplete = Autocomplete::new(connection.clone(), &prefix);
         for popularity in [1, 2, 2] {
@@ -250,30 +248,25 @@ async fn each_call_is_one_round_trip() {
             assert_eq!(connection.round_trips_of(autocomplete.suggest(typed, 5)).await, 1);
         }
         assert_eq!(connection.round_trips_of(autocomplete.remove("mug")).await, 1);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn foreign_data_is_refused_and_left_alone() {
+#[test]
+fn foreign_data_is_refused_and_left_alone() {
     everywhere(async |connection, prefix| {
         let autocomplete = Autocomplete::new(connection.clone(), &prefix);
         let key = autocomplete.key().unwrap();
         let _: () = connection.send(&["SET", &key, "mine"]).await;
-        let refused = autocomplete.put("mug", "Mug", 1).await;
-        assert!(matches!(refused, Err(StoreError::WrongType(_))), "{refused:?}");
+        assert_matches!(autocomplete.put("mug", "Mug", 1).await, Err(StoreError::WrongType(_)));
         let _: () = connection.send(&["DEL", &key]).await;
         let _: () =
             connection.send(&["ZADD", &key, "0", "ID:mug\nx", "0", "m\nx", "0", "T:mug of coffee\nx"]).await;
-        let refused = autocomplete.put("mug", "Mug", 1).await;
-        assert!(matches!(refused, Err(StoreError::Malformed(_))), "{refused:?}");
+        assert_matches!(autocomplete.put("mug", "Mug", 1).await, Err(StoreError::Malformed(_)));
         for typed in ["m", "mug of co"] {
-            let refused = autocomplete.suggest(typed, 1).await;
-            assert!(matches!(refused, Err(StoreError::Malformed(_))), "{refused:?}");
+            assert_matches!(autocomplete.suggest(typed, 1).await, Err(StoreError::Malformed(_)));
         }
         assert_eq!(lines(&connection, &autocomplete).await.len(), 3);
-    })
-    .await;
+    });
 }
 
 #[test]
@@ -300,9 +293,8 @@ fn random_changes_leave_what_a_search_of_everything_finds() {
     let name = prop::collection::vec(word, 1..5).prop_map(|words| words.join(" "));
     let change = (0..12_u8, prop::option::weighted(0.8, (name.clone(), 0..4_u64)));
     let changes = (prop::collection::vec(change, 1..40), name);
-    let runtime = tokio::runtime::Runtime::new().unwrap();
     let result = TestRunner::new(cases(8)).run(&changes, |(changes, other)| {
-        runtime.block_on(everywhere(async |connection, prefix| {
+        everywhere(async |connection, prefix| {
             let autocomplete = Autocomplete::new(connection.clone(), &prefix);
             let mut model = Model::new();
             for (number, change) in &changes {
@@ -326,14 +318,14 @@ fn random_changes_leave_what_a_search_of_everything_finds() {
                     "{typed:?}"
                 );
             }
-        }));
+        });
         Ok(())
     });
     assert_eq!(result, Ok(()));
 }
 
-#[tokio::test]
-async fn the_listed_characters_change_when_every_product_is_put_again() {
+#[test]
+fn the_listed_characters_change_when_every_product_is_put_again() {
     everywhere(async |connection, prefix| {
         let few = Autocomplete::new(connection.clone(), &prefix).with_listed_characters(0);
         let all = Autocomplete::new(connection.clone(), &prefix);
@@ -344,8 +336,7 @@ async fn the_listed_characters_change_when_every_product_is_put_again() {
         few.put("mug", "Coffee mug", 1).await.unwrap();
         assert_eq!(lines(&connection, &few).await.len(), 4);
         assert_eq!(few.suggest("co", 1).await.unwrap().len(), 1);
-    })
-    .await;
+    });
 }
 
 #[tokio::test]
@@ -464,14 +455,13 @@ async fn assert_the_last_change_holds(
     assert_no_ghosts(connection, autocomplete, &model).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn racing_changes_leave_the_last_one_and_no_ghost() {
+#[test]
+fn racing_changes_leave_the_last_one_and_no_ghost() {
     everywhere(async |connection, prefix| {
         let autocomplete = Autocomplete::new(connection.clone(), &prefix);
         let changes = race(&autocomplete).await;
         assert_the_last_change_holds(&connection, &autocomplete, &changes).await;
-    })
-    .await;
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,11 +2,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lab_testing::faults::lossy_proxy;
 use lab_testing::slots::MovingSlots;
-use lab_testing::{TestConnection, everywhere, prefix};
+use lab_testing::{TestConnection, prefix};
 use patterns::bought_together::{BoughtTogether, MAX_PAIRED};
 use patterns::script::StoreError;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+
+use crate::{connections, everywhere};
 
 const CLIENTS: usize = 8;
 const ORDERS: usize = 120;
@@ -62,10 +64,7 @@ async fn pairs_are_those_of_distinct_orders(connection: &TestConnection, prefix:
 async fn orders_count_once_when_replies_are_lost_and_clients_send_again() {
     let prefix = prefix();
     let proxy = lossy_proxy(lab_testing::server(), 17);
-    let mut connections = Vec::new();
-    for _ in 0..CLIENTS {
-        connections.push(TestConnection::reconnecting(&proxy.url()).await);
-    }
+    let connections = connections(CLIENTS, async || TestConnection::reconnecting(&proxy.url()).await).await;
     let again = send_all(connections, &prefix).await;
     assert!(again > 10 && proxy.cuts() > 10, "{again} sent again, {} cuts", proxy.cuts());
     pairs_are_those_of_distinct_orders(&TestConnection::server().await, &prefix).await;
@@ -83,8 +82,8 @@ async fn orders_count_once_on_a_cluster_whose_slots_move() {
     pairs_are_those_of_distinct_orders(&connection, &prefix).await;
 }
 
-#[tokio::test]
-async fn what_is_bought_together_is_the_cosine_of_their_orders() {
+#[test]
+fn what_is_bought_together_is_the_cosine_of_their_orders() {
     everywhere(async |connection, prefix| {
         let together = BoughtTogether::new(connection.clone(), &prefix);
         let mut numbers = StdRng::seed_from_u64(11);
@@ -128,12 +127,11 @@ async fn what_is_bought_together_is_the_cosine_of_their_orders() {
         assert_eq!(together.count("NONE", &[]).await.unwrap(), 0);
         assert_eq!(together.with("NOBODY", 5).await.unwrap(), []);
         assert_eq!(together.with_all(&[], 5).await.unwrap(), []);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn an_order_that_was_cut_off_between_products_is_completed_by_sending_it_again() {
+#[test]
+fn an_order_that_was_cut_off_between_products_is_completed_by_sending_it_again() {
     everywhere(async |connection, prefix| {
         let together = BoughtTogether::new(connection.clone(), &prefix);
         let all = ["A", "B", "C"];
@@ -149,12 +147,11 @@ async fn an_order_that_was_cut_off_between_products_is_completed_by_sending_it_a
             let key = together.key(sku).unwrap();
             assert_eq!(connection.send::<String>(&["ZSCORE", key.as_str(), sku]).await, "1");
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn memory_stays_bounded_and_a_lost_key_makes_no_score_above_1() {
+#[test]
+fn memory_stays_bounded_and_a_lost_key_makes_no_score_above_1() {
     everywhere(async |connection, prefix| {
         let together = BoughtTogether::new(connection.clone(), &prefix);
         for order in 0..350 {
@@ -177,9 +174,7 @@ async fn memory_stays_bounded_and_a_lost_key_makes_no_score_above_1() {
         assert!(scores[0].score <= 1.0, "{scores:?}");
 
         let _: () = connection.send(&["SET", together.key("FOREIGN").unwrap().as_str(), "mine"]).await;
-        let refused = together.count("o", &["FOREIGN", "OTHER"]).await;
-        assert!(matches!(refused, Err(StoreError::WrongType(_))), "{refused:?}");
+        assert_matches!(together.count("o", &["FOREIGN", "OTHER"]).await, Err(StoreError::WrongType(_)));
         assert_eq!(connection.round_trips_of(together.count("o351", &["A", "B"])).await, 2);
-    })
-    .await;
+    });
 }

@@ -3,12 +3,14 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use lab_testing::slots::MovingSlots;
-use lab_testing::{TestConnection, everywhere, prefix, until};
+use lab_testing::{TestConnection, prefix, until};
 use patterns::broadcast::{
     Broadcast, Event, Follower, Inbox, Listener, MAX_PAYLOAD_BYTES, MAX_WAITING, Position,
 };
 use redis::cluster::ClusterClientBuilder;
 use redis::{ProtocolVersion, RedisResult};
+
+use crate::everywhere;
 
 type Connect = fn() -> BoxFuture<'static, RedisResult<TestConnection>>;
 
@@ -51,8 +53,8 @@ fn text(event: Event) -> String {
     }
 }
 
-#[tokio::test]
-async fn a_follower_resumes_after_what_it_has_seen() {
+#[test]
+fn a_follower_resumes_after_what_it_has_seen() {
     everywhere(async |connection, prefix| {
         let news = news(&connection, &prefix);
         let mut begins_now = follow(&connection, &prefix, Position::Now);
@@ -70,12 +72,11 @@ async fn a_follower_resumes_after_what_it_has_seen() {
         for follower in [&mut all, &mut resumed, &mut begins_now] {
             assert_eq!(next(follower, 1).await, ["5"]);
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn what_was_trimmed_is_one_gap_and_so_is_an_id_that_means_nothing() {
+#[test]
+fn what_was_trimmed_is_one_gap_and_so_is_an_id_that_means_nothing() {
     everywhere(async |connection, prefix| {
         let news = news(&connection, &prefix).with_max_entries(10);
         let first = publish(&news, 0..1).await;
@@ -93,12 +94,11 @@ async fn what_was_trimmed_is_one_gap_and_so_is_an_id_that_means_nothing() {
             let mut follower = follow(&connection, &prefix, from.clone());
             assert_eq!(next(&mut follower, expected.len()).await, expected, "{from:?}");
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_reset_is_one_gap_for_a_follower_that_waits_and_for_one_that_comes_back() {
+#[test]
+fn a_reset_is_one_gap_for_a_follower_that_waits_and_for_one_that_comes_back() {
     everywhere(async |connection, prefix| {
         let news = news(&connection, &prefix);
         let last = publish(&news, 0..3).await;
@@ -114,12 +114,11 @@ async fn a_reset_is_one_gap_for_a_follower_that_waits_and_for_one_that_comes_bac
         assert_eq!(next(&mut back, 3).await, ["gap", "3", "4"]);
         publish(&news, 5..6).await;
         assert_eq!([next(&mut waiting, 1).await, next(&mut back, 1).await], [["5"], ["5"]]);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn one_lost_key_hides_no_gap() {
+#[test]
+fn one_lost_key_hides_no_gap() {
     everywhere(async |connection, prefix| {
         let news = news(&connection, &prefix);
         let [log, last] = news.keys().unwrap();
@@ -133,13 +132,12 @@ async fn one_lost_key_hides_no_gap() {
         assert_eq!(next(&mut follow(&connection, &prefix, Position::After(second)), 1).await, ["gap"]);
         publish(&news, 3..4).await;
         assert_eq!(next(&mut follower, 1).await, ["3"], "it has seen all that was lost");
-    })
-    .await;
+    });
 }
 
 /// All of it happens in one millisecond, or nearly so, in which the server would begin with the same IDs again.
-#[tokio::test]
-async fn a_reset_in_the_millisecond_of_the_last_message_is_a_gap() {
+#[test]
+fn a_reset_in_the_millisecond_of_the_last_message_is_a_gap() {
     everywhere(async |connection, prefix| {
         for round in 0..50 {
             let news = news(&connection, &format!("{prefix}{round}:"));
@@ -151,13 +149,12 @@ async fn a_reset_in_the_millisecond_of_the_last_message_is_a_gap() {
             let (gap, messages, _) = news.read(&Position::After(seen.clone())).await.unwrap();
             assert_eq!((gap, messages.len()), (true, 2), "{seen}: {messages:?}");
         }
-    })
-    .await;
+    });
 }
 
 /// The server numbers a new stream by its clock, perhaps as it has numbered the lost one.
-#[tokio::test]
-async fn after_a_lost_log_no_id_is_used_again() {
+#[test]
+fn after_a_lost_log_no_id_is_used_again() {
     everywhere(async |connection, prefix| {
         let news = news(&connection, &prefix);
         let [log, last] = news.keys().unwrap();
@@ -169,12 +166,11 @@ async fn after_a_lost_log_no_id_is_used_again() {
         assert_eq!(news.publish(b"after").await.unwrap(), "99999999999999-9");
         let (gap, messages, _) = news.read(&Position::After(seen.into())).await.unwrap();
         assert_eq!((gap, messages.len()), (true, 1), "the first one was lost with the log");
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn any_bytes_go_through_and_foreign_keys_stay_as_they_are() {
+#[test]
+fn any_bytes_go_through_and_foreign_keys_stay_as_they_are() {
     everywhere(async |connection, prefix| {
         let news = Broadcast::new(connection.clone(), &prefix, "{a}:\n*");
         let payload = b"\0\r\ngap\xff".as_slice();
@@ -195,8 +191,7 @@ async fn any_bytes_go_through_and_foreign_keys_stay_as_they_are() {
             news.read(&Position::Start).await.unwrap_err();
             let _: u64 = connection.send(&["DEL", &key]).await;
         }
-    })
-    .await;
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use lab_server::Server;
 use lab_testing::faults::lossy_proxy;
 use lab_testing::slots::MovingSlots;
-use lab_testing::{TestConnection, everywhere, prefix, server, until};
+use lab_testing::{TestConnection, prefix, server, until};
 use patterns::cache::{Cache, CacheError, Codec, CodecError, LEASE};
 use patterns::script::StoreError;
 use serde::Serialize;
@@ -16,6 +16,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
+
+use crate::everywhere;
 
 const LONG: Duration = Duration::from_mins(10);
 
@@ -42,8 +44,8 @@ async fn another(connection: &TestConnection) -> TestConnection {
     if connection.is_cluster() { TestConnection::cluster().await } else { TestConnection::server().await }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn of_a_hundred_misses_at_once_in_five_processes_one_loads() {
+#[test]
+fn of_a_hundred_misses_at_once_in_five_processes_one_loads() {
     everywhere(async |connection, prefix| {
         let loads = Arc::new(AtomicUsize::new(0));
         let mut caches = Vec::new();
@@ -71,12 +73,11 @@ async fn of_a_hundred_misses_at_once_in_five_processes_one_loads() {
         assert_eq!(loads.load(Ordering::Relaxed), 3, "one load for each value");
         let shared: u64 = caches.iter().map(|cache| cache.statistics().shared).sum();
         assert_eq!(shared, 3 * 99);
-    })
-    .await;
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_callers_of_one_process_share_one_load_and_its_result() {
+#[test]
+fn the_callers_of_one_process_share_one_load_and_its_result() {
     everywhere(async |connection, prefix| {
         let cache = patient(&connection, &prefix);
         cache.get_or_load(&["other"], || number(0)).await.unwrap();
@@ -96,12 +97,11 @@ async fn the_callers_of_one_process_share_one_load_and_its_result() {
         let renewals = trips - 52;
         assert!(renewals < 40, "50 looks, one question, one store, and {renewals} more");
         assert_eq!((cache.statistics().loads, cache.statistics().shared), (2, 49));
-    })
-    .await;
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_canceled_caller_is_replaced_at_once_and_a_lost_process_after_its_lease() {
+#[test]
+fn a_canceled_caller_is_replaced_at_once_and_a_lost_process_after_its_lease() {
     everywhere(async |connection, prefix| {
         for dies in ["canceled", "panics", "canceled alone", "other process"] {
             let cache = patient(&connection, &prefix);
@@ -145,8 +145,7 @@ async fn a_canceled_caller_is_replaced_at_once_and_a_lost_process_after_its_leas
             assert!(crowd.join_all().await.iter().all(|loaded| *loaded == Some(1)), "{dies}");
             assert_eq!(loads.load(Ordering::Relaxed), 1, "{dies}: one of ten took over");
         }
-    })
-    .await;
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -257,8 +256,8 @@ async fn a_loader_that_cannot_store_lets_the_next_one_load_at_once() {
     assert_eq!(cache.get_or_load(&["123"], || number(2)).await.unwrap(), Some(2), "nothing blocks it");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_comes_too_late_is_its_callers_and_is_not_stored() {
+#[test]
+fn what_comes_too_late_is_its_callers_and_is_not_stored() {
     everywhere(async |connection, prefix| {
         let cache = patient(&connection, &prefix);
         let (begun, go) = (Notify::new(), Notify::new());
@@ -282,25 +281,22 @@ async fn what_comes_too_late_is_its_callers_and_is_not_stored() {
         assert_eq!((slow.unwrap(), newer.unwrap()), (Some(1), Some(2)));
         assert_eq!(cache.get_or_load(&["123"], || number(3)).await.unwrap(), Some(2), "the newer one stays");
         assert_eq!((cache.statistics().late, cache.statistics().loads), (1, 2));
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_load_that_fails_is_the_callers_error_and_the_next_one_loads_at_once() {
+#[test]
+fn a_load_that_fails_is_the_callers_error_and_the_next_one_loads_at_once() {
     everywhere(async |connection, prefix| {
         let cache = Cache::new(connection, &prefix, "product");
         let fails = || async { Err::<Option<u64>, &str>("no database") };
-        let error = cache.get_or_load(&["123"], fails).await.unwrap_err();
-        assert!(matches!(error, CacheError::Load("no database")));
+        assert_matches!(cache.get_or_load(&["123"], fails).await, Err(CacheError::Load("no database")));
         assert_eq!(cache.get_or_load(&["123"], || number(1)).await.unwrap(), Some(1));
         assert_eq!((cache.statistics().failed, cache.statistics().waits), (1, 0));
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn who_waits_for_another_process_asks_seldom_and_not_forever() {
+#[test]
+fn who_waits_for_another_process_asks_seldom_and_not_forever() {
     everywhere(async |connection, prefix| {
         let holder = patient(&connection, &prefix);
         let (begun, stop) = (Notify::new(), Notify::new());
@@ -318,19 +314,18 @@ async fn who_waits_for_another_process_asks_seldom_and_not_forever() {
             let trips = other
                 .round_trips_of(async { error = cache.get_or_load(&["123"], || number(2)).await.err() })
                 .await;
-            assert!(matches!(error, Some(CacheError::GaveUp { waited }) if waited >= limit), "{error:?}");
+            assert_matches!(error, Some(CacheError::GaveUp { waited }) if waited >= limit);
             // Pauses of at least 2, 4, 8, 16, 32, then 64 ms.
             assert!(trips <= 20, "{trips} in 0.7 s");
             assert_eq!((cache.statistics().gave_up, cache.statistics().loads), (1, 0));
             stop.notify_one();
         };
         assert_eq!(tokio::join!(holds, waits).0.unwrap(), Some(1));
-    })
-    .await;
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn no_value_is_served_that_is_older_than_an_invalidation_before_the_call() {
+#[test]
+fn no_value_is_served_that_is_older_than_an_invalidation_before_the_call() {
     everywhere(async |connection, prefix| {
         let writes = 120;
         // The row, and what is certain of it: the number whose invalidation has returned.
@@ -381,12 +376,11 @@ async fn no_value_is_served_that_is_older_than_an_invalidation_before_the_call()
         let (stale, late) = ends.iter().fold((0, 0), |sum, end| (sum.0 + end.0, sum.1 + end.1));
         assert_eq!(stale, 0, "of {} reads", reads.load(Ordering::Relaxed));
         assert!(late > 0, "no load was overtaken: this shows nothing");
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn times_to_live_vary_within_their_share() {
+#[test]
+fn times_to_live_vary_within_their_share() {
     everywhere(async |connection, prefix| {
         let cache = Cache::new(connection.clone(), &prefix, "product")
             .with_ttl(Duration::from_secs(100))
@@ -402,12 +396,11 @@ async fn times_to_live_vary_within_their_share() {
         }
         let (shortest, longest) = (lives.iter().min().unwrap(), lives.iter().max().unwrap());
         assert!(longest - shortest > 5_000, "spread over most of ten seconds: {shortest} to {longest}");
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn what_does_not_exist_is_asked_for_once_and_remembered_for_a_shorter_time() {
+#[test]
+fn what_does_not_exist_is_asked_for_once_and_remembered_for_a_shorter_time() {
     everywhere(async |connection, prefix| {
         let cache =
             Cache::new(connection.clone(), &prefix, "product").with_absent_ttl(Duration::from_mins(1));
@@ -426,12 +419,11 @@ async fn what_does_not_exist_is_asked_for_once_and_remembered_for_a_shorter_time
         // The row is created, and the entry deleted.
         cache.invalidate(&["nothing"]).await.unwrap();
         assert_eq!(cache.get_or_load(&["nothing"], || number(1)).await.unwrap(), Some(1));
-    })
-    .await;
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stale_value_is_served_to_all_but_the_one_who_loads_it_again() {
+#[test]
+fn a_stale_value_is_served_to_all_but_the_one_who_loads_it_again() {
     everywhere(async |connection, prefix| {
         let cache = patient(&connection, &prefix).with_stale_for(LONG);
         let other = patient(&another(&connection).await, &prefix).with_stale_for(LONG);
@@ -467,12 +459,11 @@ async fn a_stale_value_is_served_to_all_but_the_one_who_loads_it_again() {
         let fails = || async { Err::<Option<u64>, &str>("no database") };
         assert_eq!(cache.get_or_load(&["123"], fails).await.unwrap(), Some(2));
         assert_eq!(cache.get_or_load(&["123"], || number(3)).await.unwrap(), Some(3));
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn many_values_are_loaded_together_and_only_those_that_are_missing() {
+#[test]
+fn many_values_are_loaded_together_and_only_those_that_are_missing() {
     everywhere(async |connection, prefix| {
         let cache = patient(&connection, &prefix);
         cache.put(&["b"], Some(&2)).await.unwrap();
@@ -491,7 +482,7 @@ async fn many_values_are_loaded_together_and_only_those_that_are_missing() {
         assert_eq!((cache.statistics().loads, cache.statistics().hits), (3, 5));
         assert!(cache.get_or_load_many(&[], nothing).await.unwrap().is_empty());
         let error = cache.get_or_load_many(&["a", "d"], nothing).await.unwrap_err();
-        assert!(matches!(error, CacheError::Load(wanted) if wanted == "[\"d\"]"));
+        assert_matches!(error, CacheError::Load(wanted) if wanted == "[\"d\"]");
 
         // Two callers want the same in another order, and a third begins to load one of them: no caller waits forever, and each is
         // loaded once, but for the one whose loader fails.
@@ -519,12 +510,11 @@ async fn many_values_are_loaded_together_and_only_those_that_are_missing() {
         assert!(third.is_err());
         assert_eq!((both.0.unwrap(), both.1.unwrap()), (vec![Some(7); 4], vec![Some(7); 3]));
         assert_eq!(loaded.load(Ordering::Relaxed), 3);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_value_that_cannot_be_read_is_loaded_again_and_another_type_is_an_error() {
+#[test]
+fn a_value_that_cannot_be_read_is_loaded_again_and_another_type_is_an_error() {
     everywhere(async |connection, prefix| {
         let cache = Cache::new(connection.clone(), &prefix, "product");
         let key = value_key(&cache, "123");
@@ -539,7 +529,7 @@ async fn a_value_that_cannot_be_read_is_loaded_again_and_another_type_is_an_erro
         for stale_for in [Duration::ZERO, LONG] {
             let cache = cache.clone().with_stale_for(stale_for);
             let error = cache.get_or_load(&["123"], || number(1)).await.unwrap_err();
-            assert!(matches!(error, CacheError::Store(StoreError::WrongType(_))), "{error}");
+            assert_matches!(error, CacheError::Store(StoreError::WrongType(_)));
             assert!(cache.put(&["123"], Some(&1)).await.is_err());
         }
         assert_eq!(connection.send::<i64>(&["HLEN", &key]).await, 1);
@@ -557,12 +547,11 @@ async fn a_value_that_cannot_be_read_is_loaded_again_and_another_type_is_an_erro
         // A lease that never ends belongs to no loader.
         let _: () = connection.send(&["SET", &lease_key(&cache, "789"), "mine"]).await;
         assert_eq!(cache.get_or_load(&["789"], || number(1)).await.unwrap(), Some(1));
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_hit_is_one_round_trip_and_a_load_three() {
+#[test]
+fn a_hit_is_one_round_trip_and_a_load_three() {
     everywhere(async |connection, prefix| {
         for stale_for in [Duration::ZERO, Duration::from_mins(1)] {
             let cache = Cache::new(connection.clone(), &prefix, "product").with_stale_for(stale_for);
@@ -579,12 +568,11 @@ async fn a_hit_is_one_round_trip_and_a_load_three() {
             assert_eq!((seen.hits, seen.loads), (before.hits + 2, before.loads + 1));
             assert!((seen.hit_rate() - seen.hits as f64 / (seen.hits + seen.loads) as f64).abs() < 1e-9);
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_command_that_is_sent_twice_changes_nothing_else() {
+#[test]
+fn a_command_that_is_sent_twice_changes_nothing_else() {
     everywhere(async |connection, prefix| {
         let cache = Cache::new(connection.sending_twice(), &prefix, "product");
         for round in 0..3 {
@@ -594,8 +582,7 @@ async fn a_command_that_is_sent_twice_changes_nothing_else() {
         cache.put(&["123"], Some(&7)).await.unwrap();
         assert_eq!(cache.get_or_load(&["123"], || number(9)).await.unwrap(), Some(7));
         assert_eq!((cache.statistics().loads, cache.statistics().late), (3, 0));
-    })
-    .await;
+    });
 }
 
 /// JSON, backwards.
@@ -614,8 +601,8 @@ impl Codec for Backwards {
     }
 }
 
-#[tokio::test]
-async fn a_codec_decides_how_values_are_stored_and_names_are_those_of_the_shop() {
+#[test]
+fn a_codec_decides_how_values_are_stored_and_names_are_those_of_the_shop() {
     everywhere(async |connection, prefix| {
         let cache = Cache::new(connection.clone(), &prefix, "search").with_codec(Backwards);
         let ids = ["query {é}:", "page", "1"];
@@ -628,11 +615,11 @@ async fn a_codec_decides_how_values_are_stored_and_names_are_those_of_the_shop()
         assert_eq!(connection.send::<String>(&["GET", key.as_str()]).await, "\"gum\"");
         // A map whose keys are no texts is no JSON.
         let no_json = async || Ok::<_, Infallible>(Some(HashMap::from([(vec![1], 1)])));
-        let error = cache.get_or_load(&["x", "page", "1"], no_json).await.unwrap_err();
-        assert!(matches!(error, CacheError::Codec(_)), "{error}");
-    })
-    .await;
-    let cache = Cache::new(TestConnection::server().await, "", "product");
-    assert_eq!(cache.key(&["123"]).unwrap().as_str(), "product:123");
-    assert_eq!(cache.key(&["123"]).unwrap().companion("load"), "product:{product:123}:load");
+        assert_matches!(cache.get_or_load(&["x", "page", "1"], no_json).await, Err(CacheError::Codec(_)));
+        let key = Cache::new(connection, "", "product").key(&["123"]).unwrap();
+        assert_eq!(
+            (key.as_str(), key.companion("load").as_str()),
+            ("product:123", "product:{product:123}:load")
+        );
+    });
 }

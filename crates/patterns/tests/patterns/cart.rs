@@ -4,7 +4,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use lab_testing::faults::lossy_proxy;
 use lab_testing::slots::MovingSlots;
-use lab_testing::{TestConnection, everywhere, next_of, prefix, until};
+use lab_testing::{TestConnection, next_of, prefix, until};
 use patterns::cart::{
     Applied, Cart, CartError, CartUpdate, Change, Contents, Item, Left, LeftBehind, LineState, MAX_LINES,
     Merged, Owner, Representation,
@@ -15,20 +15,21 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use tokio::task::JoinSet;
 
+use crate::everywhere;
+
 const SOON: Duration = Duration::from_millis(150);
 const GUEST: Owner = Owner::Guest("abc123");
 
 type TestCart = Cart<TestConnection>;
 
 /// Both representations, everywhere.
-async fn in_every_cart<F: Future<Output = ()>>(test: impl Fn(TestCart, TestConnection) -> F) {
+fn in_every_cart<F: Future<Output = ()>>(test: impl Fn(TestCart, TestConnection) -> F) {
     everywhere(async |connection, prefix| {
         for representation in [Representation::Hash, Representation::SortedSet] {
             let cart = Cart::new(connection.clone(), &prefix).with_representation(representation);
             test(cart, connection.clone()).await;
         }
-    })
-    .await;
+    });
 }
 
 fn cents(text: &str) -> Cents {
@@ -58,8 +59,8 @@ fn is_hash(cart: &TestCart) -> bool {
     !cart.keys("1").unwrap()[0].ends_with(":by_quantity")
 }
 
-#[tokio::test]
-async fn units_are_added_removed_and_set() {
+#[test]
+fn units_are_added_removed_and_set() {
     in_every_cart(async |cart, connection| {
         cart.add("1", "sku123", 2, cents("19.99")).await.unwrap();
         let added = cart.add("1", "sku123", 3, cents("19.99")).await.unwrap();
@@ -76,7 +77,7 @@ async fn units_are_added_removed_and_set() {
             assert_eq!((set.change, set.quantity, set.cart.units), (change, quantity, u64::from(quantity)));
         }
         assert_eq!(total(&cart, "1".into()).await.unwrap(), "19.99");
-        assert!(matches!(cart.set_quantity("1", "sku456", 1).await, Err(CartError::NotInCart(_))));
+        assert_matches!(cart.set_quantity("1", "sku456", 1).await, Err(CartError::NotInCart(_)));
 
         assert_eq!(cart.remove("1", "sku123", None).await.unwrap().change, -1);
         let error = cart.remove("1", "sku123", None).await.unwrap_err();
@@ -86,16 +87,14 @@ async fn units_are_added_removed_and_set() {
             assert_eq!(connection.send::<i64>(&["EXISTS", &key]).await, 0, "{key}");
         }
         for quantity in [0, 100] {
-            let error = cart.add("1", "sku123", quantity, cents("1")).await.unwrap_err();
-            assert!(matches!(error, CartError::Quantity(_)), "{error}");
+            assert_matches!(cart.add("1", "sku123", quantity, cents("1")).await, Err(CartError::Quantity(_)));
             assert!(cart.remove("1", "sku123", Some(quantity)).await.is_err());
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn every_id_and_sku_works_and_none_meets_another() {
+#[test]
+fn every_id_and_sku_works_and_none_meets_another() {
     in_every_cart(async |cart, _| {
         let long = "é".repeat(256);
         let owners = ["1", "ann@example.com", "guest:1", "user:guest%3A1", "a:b", "{1}", "*", " ", &long];
@@ -111,14 +110,13 @@ async fn every_id_and_sku_works_and_none_meets_another() {
         }
         assert!(cart.view(Owner::Guest("1")).await.unwrap().lines.is_empty());
         for refused in ["", &"a".repeat(513)] {
-            assert!(matches!(
+            assert_matches!(
                 cart.add("1", refused, 1, Cents::ZERO).await,
                 Err(CartError::Store(StoreError::Key(_)))
-            ));
-            assert!(matches!(cart.view(refused).await, Err(StoreError::Key(_))));
+            );
+            assert_matches!(cart.view(refused).await, Err(StoreError::Key(_)));
         }
-    })
-    .await;
+    });
 }
 
 #[tokio::test]
@@ -138,17 +136,17 @@ async fn users_and_guests_have_carts_of_their_own() {
     assert_eq!(cart.channel(Owner::Guest("1")).unwrap(), "shop:cart_updates:guest:1");
 }
 
-#[tokio::test]
-async fn limits_hold_and_the_largest_cart_is_exact() {
+#[test]
+fn limits_hold_and_the_largest_cart_is_exact() {
     in_every_cart(async |cart, _| {
         for line in 0..MAX_LINES {
             cart.add("1", &format!("sku{line}"), 99, Cents::MAX_PRICE).await.unwrap();
         }
         let error = cart.add("1", "sku0", 1, cents("1")).await.unwrap_err();
-        assert!(matches!(error, CartError::LineLimit { have: 99, asked: 1, .. }), "{error}");
-        assert!(matches!(cart.add("1", "sku100", 1, cents("1")).await, Err(CartError::CartFull)));
+        assert_matches!(error, CartError::LineLimit { have: 99, asked: 1, .. });
+        assert_matches!(cart.add("1", "sku100", 1, cents("1")).await, Err(CartError::CartFull));
         let too_high = Cents::new(Cents::MAX_PRICE.get() + 1).unwrap();
-        assert!(matches!(cart.add("2", "a", 1, too_high).await, Err(CartError::PriceTooHigh(_))));
+        assert_matches!(cart.add("2", "a", 1, too_high).await, Err(CartError::PriceTooHigh(_)));
 
         let largest = Cents::new(100 * 99 * 1_000_000_000).unwrap();
         assert_eq!(cart.contents("1").await.unwrap().seen_total, Some(largest));
@@ -158,18 +156,16 @@ async fn limits_hold_and_the_largest_cart_is_exact() {
         );
         cart.remove("1", "sku0", None).await.unwrap();
         assert_eq!(cart.add("1", "sku100", 1, cents("1")).await.unwrap().cart.lines, 100);
-    })
-    .await;
+    });
 }
 
 #[test]
 fn totals_equal_the_sum_in_128_bits() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
     let price = prop_oneof![0..=Cents::MAX_PRICE.get(), 0..=100_i64];
     // A price, units to add, and units to set afterward.
     let changes = prop::collection::vec((0..6_usize, price, 1..=9_u32, prop::option::of(0..=99_u32)), 0..12);
     let result = TestRunner::new(lab_testing::cases(12)).run(&changes, |changes| {
-        runtime.block_on(in_every_cart(async |cart, _| {
+        in_every_cart(async |cart, _| {
             let mut exact: BTreeMap<String, (i128, i128)> = BTreeMap::new();
             for (product, price, add, set) in &changes {
                 let sku = format!("sku{product}");
@@ -195,14 +191,14 @@ fn totals_equal_the_sum_in_128_bits() {
                 view.lines.iter().map(|line| (line.sku.clone(), line.seen_price)).collect();
             let total = view.at_prices(|sku| seen[sku]).unwrap().total;
             assert_eq!(i128::from(total.get()), sum);
-        }));
+        });
         Ok(())
     });
     assert_eq!(result, Ok(()));
 }
 
-#[tokio::test]
-async fn prices_seen_are_compared_with_todays() {
+#[test]
+fn prices_seen_are_compared_with_todays() {
     in_every_cart(async |cart, _| {
         for (sku, price) in [("gone", "1.10"), ("dearer", "2.20"), ("same", "0")] {
             cart.add("1", sku, 3, cents(price)).await.unwrap();
@@ -226,13 +222,12 @@ async fn prices_seen_are_compared_with_todays() {
         cart.add("1", "dearer", 1, cents("2.50")).await.unwrap();
         assert_eq!(total(&cart, "1".into()).await.unwrap(), "13.30");
         let dear = |_: &str| Cents::new(i64::MAX / 3);
-        assert!(matches!(cart.view("1").await.unwrap().at_prices(dear), Err(CartError::TotalTooLarge)));
-    })
-    .await;
+        assert_matches!(cart.view("1").await.unwrap().at_prices(dear), Err(CartError::TotalTooLarge));
+    });
 }
 
-#[tokio::test]
-async fn clearing_empties_one_cart_only() {
+#[test]
+fn clearing_empties_one_cart_only() {
     in_every_cart(async |cart, _| {
         cart.add("1", "sku123", 5, cents("1")).await.unwrap();
         cart.add(Owner::Guest("1"), "sku123", 7, cents("1")).await.unwrap();
@@ -242,12 +237,11 @@ async fn clearing_empties_one_cart_only() {
         assert_eq!(cart.contents("1").await.unwrap().units, 0);
         assert_eq!(units(&cart, Owner::Guest("1"), "sku123").await, 7);
         assert_eq!(cart.add("1", "sku123", 1, cents("1")).await.unwrap().cart.units, 1);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_request_counts_once_however_late_it_comes() {
+#[test]
+fn a_request_counts_once_however_late_it_comes() {
     in_every_cart(async |cart, _| {
         let mug = Item::new("mug", 60, cents("2")).with_request_id("click 1");
         let first = cart.add_item("1", &mug).await.unwrap();
@@ -273,12 +267,11 @@ async fn a_request_counts_once_however_late_it_comes() {
         assert_eq!(cart.contents("1").await.unwrap().units, 0);
         // A cart of its own remembers its own.
         assert_eq!(cart.add_item("2", &cup).await.unwrap().cart.units, 1);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn changes_that_are_sent_twice_count_once() {
+#[test]
+fn changes_that_are_sent_twice_count_once() {
     in_every_cart(async |cart, connection| {
         let [key, ..] = cart.keys("1").unwrap();
         let twice = connection.clone().sending_twice();
@@ -295,12 +288,11 @@ async fn changes_that_are_sent_twice_count_once() {
         assert_eq!(again.take(GUEST, "ORD-1", &[("a", 1)]).await.unwrap(), 1);
         again.merge("abc123", "1").await.unwrap();
         assert_eq!(units(&cart, "1".into(), "a").await, 1);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn an_order_takes_out_what_it_bought_once() {
+#[test]
+fn an_order_takes_out_what_it_bought_once() {
     in_every_cart(async |cart, _| {
         cart.add("1", "a", 3, cents("1")).await.unwrap();
         cart.add("1", "b", 2, cents("2")).await.unwrap();
@@ -312,12 +304,11 @@ async fn an_order_takes_out_what_it_bought_once() {
         assert_eq!(cart.take("1", "ORD:2", &[("a", 1), ("b", 9)]).await.unwrap(), 2);
         assert_eq!(cart.contents("1").await.unwrap().units, 0);
         assert_eq!(cart.add("1", "a", 1, cents("1")).await.unwrap().cart.lines, 1);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_change_and_a_view_let_the_cart_live_on() {
+#[test]
+fn a_change_and_a_view_let_the_cart_live_on() {
     in_every_cart(async |cart, connection| {
         let cart = cart.with_ttl(Duration::from_mins(10));
         let keys = cart.keys("1").unwrap();
@@ -348,12 +339,11 @@ async fn a_change_and_a_view_let_the_cart_live_on() {
         age().await;
         cart.add("1", "a", 1, cents("1")).await.unwrap();
         assert!(young().await);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn an_abandoned_cart_is_gone_with_all_its_keys() {
+#[test]
+fn an_abandoned_cart_is_gone_with_all_its_keys() {
     in_every_cart(async |cart, connection| {
         let cart = cart.with_ttl(SOON);
         cart.add_item("1", &Item::new("a", 5, cents("1")).with_ttl(Duration::from_mins(1))).await.unwrap();
@@ -363,28 +353,26 @@ async fn an_abandoned_cart_is_gone_with_all_its_keys() {
         }
         assert_eq!(cart.view("1").await.unwrap().expires_in, None);
         assert_eq!(cart.add("1", "b", 1, cents("1")).await.unwrap().cart.units, 1);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn an_expired_line_counts_nowhere() {
+#[test]
+fn an_expired_line_counts_nowhere() {
     in_every_cart(async |cart, _| {
         cart.add_item("1", &Item::new("a", 5, cents("1")).with_ttl(SOON)).await.unwrap();
         cart.add("1", "b", 1, cents("2")).await.unwrap();
         until("the line has expired", async || cart.view("1").await.unwrap().lines.len() == 1).await;
         assert_eq!(total(&cart, "1".into()).await.unwrap(), "2.00");
-        assert!(matches!(cart.remove("1", "a", None).await, Err(CartError::NotInCart(_))));
+        assert_matches!(cart.remove("1", "a", None).await, Err(CartError::NotInCart(_)));
         // Units that have expired do not come back with new ones, and neither does their deadline.
         let added = cart.add("1", "a", 2, cents("1")).await.unwrap();
         assert_eq!((added.quantity, added.cart.units), (2, 3));
         assert_eq!(cart.view("1").await.unwrap().lines[0].expires_in, None);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn an_expired_line_makes_room_in_a_full_cart() {
+#[test]
+fn an_expired_line_makes_room_in_a_full_cart() {
     in_every_cart(async |cart, _| {
         cart.add_item("1", &Item::new("brief", 1, cents("1")).with_ttl(SOON)).await.unwrap();
         for line in 1..MAX_LINES {
@@ -392,12 +380,11 @@ async fn an_expired_line_makes_room_in_a_full_cart() {
         }
         until("there is room", async || cart.add("1", "late", 1, cents("1")).await.is_ok()).await;
         assert_eq!(cart.contents("1").await.unwrap().lines, MAX_LINES);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_deadline_belongs_to_a_line() {
+#[test]
+fn a_deadline_belongs_to_a_line() {
     in_every_cart(async |cart, _| {
         let (minute, hour) = (Duration::from_mins(1), Duration::from_hours(1));
         let left = async || cart.view("1").await.unwrap().lines[0].expires_in;
@@ -416,8 +403,7 @@ async fn a_deadline_belongs_to_a_line() {
         assert_eq!(cart.view("1").await.unwrap().expires_in, Some(Duration::from_hours(365 * 24)));
         cart.add_item("1", &Item::new("a", 1, cents("1")).with_ttl(Duration::ZERO)).await.unwrap();
         until("the line has expired", async || units(&cart, "1".into(), "a").await == 0).await;
-    })
-    .await;
+    });
 }
 
 /// A guest with 3 of `a` and 4 of `b`.
@@ -434,8 +420,8 @@ fn moved(lines: &[(&str, u32)]) -> Merged {
     Merged { moved: lines.iter().map(|(sku, units)| ((*sku).to_owned(), *units)).collect(), left: Vec::new() }
 }
 
-#[tokio::test]
-async fn a_login_moves_the_guests_cart_once() {
+#[test]
+fn a_login_moves_the_guests_cart_once() {
     in_every_cart(async |cart, _| {
         visit(&cart).await;
         cart.add("1", "b", 10, cents("5.00")).await.unwrap();
@@ -448,12 +434,11 @@ async fn a_login_moves_the_guests_cart_once() {
         visit(&cart).await;
         assert_eq!(cart.merge("abc123", "1").await.unwrap(), moved(&[("a", 3), ("b", 4)]));
         assert_eq!(both(&cart, "1".into()).await, [6, 18]);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn what_does_not_fit_stays_with_the_guest() {
+#[test]
+fn what_does_not_fit_stays_with_the_guest() {
     in_every_cart(async |cart, _| {
         visit(&cart).await;
         cart.add("1", "a", 97, cents("1")).await.unwrap();
@@ -472,12 +457,11 @@ async fn what_does_not_fit_stays_with_the_guest() {
         assert_eq!(cart.merge("abc123", "1").await.unwrap(), moved(&[("a", 1), ("b", 4)]));
         assert_eq!((both(&cart, "1".into()).await, both(&cart, GUEST).await), ([1, 4], [0, 0]));
         assert_eq!(total(&cart, "1".into()).await.unwrap(), "9.00");
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn deadlines_and_prices_seen_move_along() {
+#[test]
+fn deadlines_and_prices_seen_move_along() {
     in_every_cart(async |cart, _| {
         let (minute, hour) = (Duration::from_mins(1), Duration::from_hours(1));
         let item = |sku, ttl| Item::new(sku, 1, cents("1.00")).with_ttl(ttl);
@@ -495,12 +479,11 @@ async fn deadlines_and_prices_seen_move_along() {
         assert!(lines[0].expires_in.unwrap() > minute, "the later one: {lines:?}");
         assert!(lines[1].expires_in.unwrap() <= minute && lines[1].seen_price == Some(cents("1.00")));
         assert_eq!((lines[2].expires_in, lines[2].seen_price), (None, Some(cents("9.00"))));
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_merge_that_is_cut_off_anywhere_loses_and_doubles_nothing() {
+#[test]
+fn a_merge_that_is_cut_off_anywhere_loses_and_doubles_nothing() {
     in_every_cart(async |cart, _| {
         visit(&cart).await;
         cart.add("1", "a", 98, cents("1")).await.unwrap();
@@ -524,17 +507,16 @@ async fn a_merge_that_is_cut_off_anywhere_loses_and_doubles_nothing() {
         cart.finish(&claim, &applied).await.unwrap();
         cart.remove("1", "a", Some(10)).await.unwrap();
         let repeated = cart.apply(&claim).await.unwrap();
-        assert!(matches!(&repeated, Applied::Merged(merged) if merged.moved.is_empty()), "{repeated:?}");
+        assert_matches!(&repeated, Applied::Merged(merged) if merged.moved.is_empty());
         cart.claim("abc123", "1").await.unwrap().unwrap();
         cart.finish(&claim, &repeated).await.unwrap();
         cart.merge("abc123", "1").await.unwrap();
         assert_eq!((both(&cart, "1".into()).await, both(&cart, GUEST).await), ([92, 8], [0, 0]));
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_claim_that_a_failover_forgets_is_not_merged_twice() {
+#[test]
+fn a_claim_that_a_failover_forgets_is_not_merged_twice() {
     in_every_cart(async |cart, connection| {
         visit(&cart).await;
         let keys = cart.keys(GUEST).unwrap();
@@ -552,17 +534,16 @@ async fn a_claim_that_a_failover_forgets_is_not_merged_twice() {
         assert_eq!(both(&cart, GUEST).await, [3, 4]);
         cart.merge("abc123", "1").await.unwrap();
         assert_eq!((both(&cart, "1".into()).await, both(&cart, GUEST).await), ([3, 4], [0, 0]));
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_merge_into_a_cart_of_another_type_gives_everything_back() {
+#[test]
+fn a_merge_into_a_cart_of_another_type_gives_everything_back() {
     in_every_cart(async |cart, connection| {
         visit(&cart).await;
         let [key, ..] = cart.keys("1").unwrap();
         let _: () = connection.send(&["SET", &key, "mine"]).await;
-        assert!(matches!(cart.merge("abc123", "1").await, Err(StoreError::WrongType(_))));
+        assert_matches!(cart.merge("abc123", "1").await, Err(StoreError::WrongType(_)));
         assert_eq!(connection.send::<String>(&["GET", &key]).await, "mine");
         assert_eq!(both(&cart, GUEST).await, [3, 4]);
 
@@ -571,20 +552,16 @@ async fn a_merge_into_a_cart_of_another_type_gives_everything_back() {
         let refused = cart.apply(&claim).await.unwrap();
         let _: i64 = connection.send(&["DEL", &key]).await;
         let late = cart.apply(&claim).await.unwrap();
-        assert!(
-            matches!((&refused, &late), (Applied::Refused(_), Applied::Refused(_))),
-            "{refused:?} {late:?}"
-        );
+        assert_matches!((&refused, &late), (Applied::Refused(_), Applied::Refused(_)));
         cart.finish(&claim, &refused).await.unwrap();
         assert_eq!(both(&cart, GUEST).await, [3, 4]);
         cart.merge("abc123", "1").await.unwrap();
         assert_eq!(both(&cart, "1".into()).await, [3, 4]);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_line_that_expires_on_its_way_is_gone() {
+#[test]
+fn a_line_that_expires_on_its_way_is_gone() {
     in_every_cart(async |cart, _| {
         visit(&cart).await;
         cart.add_item(GUEST, &Item::new("c", 1, cents("1")).with_ttl(SOON)).await.unwrap();
@@ -594,12 +571,11 @@ async fn a_line_that_expires_on_its_way_is_gone() {
         cart.apply(&claim).await.unwrap();
         assert_eq!(units(&cart, "1".into(), "c").await, 0);
         assert_eq!(both(&cart, "1".into()).await, [3, 4]);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn every_key_expires() {
+#[test]
+fn every_key_expires() {
     in_every_cart(async |cart, connection| {
         visit(&cart).await;
         cart.add_item(GUEST, &Item::new("a", 1, cents("1")).with_ttl(SOON * 100)).await.unwrap();
@@ -617,12 +593,11 @@ async fn every_key_expires() {
             let ttl: i64 = connection.send(&["PTTL", &key]).await;
             assert!((1..=88_200_000).contains(&ttl), "{key}: {ttl}");
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_lost_key_corrupts_no_total_and_makes_no_cart_immortal() {
+#[test]
+fn a_lost_key_corrupts_no_total_and_makes_no_cart_immortal() {
     in_every_cart(async |cart, connection| {
         let [key, prices, deadlines, _] = cart.keys("1").unwrap();
         let fill = async |ttl| {
@@ -668,12 +643,11 @@ async fn a_lost_key_corrupts_no_total_and_makes_no_cart_immortal() {
             Contents { lines: 2, units: 7, seen_total: Some(cents("11")) }
         );
         assert_eq!(cart.add("1", "b", 1, cents("2.00")).await.unwrap().quantity, 5);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_cart_that_another_program_wrote_works_and_gets_a_ttl() {
+#[test]
+fn a_cart_that_another_program_wrote_works_and_gets_a_ttl() {
     in_every_cart(async |cart, connection| {
         write_line(&cart, &connection, "sku123", "2").await;
         let view = cart.view("1").await.unwrap().at_prices(|_| Some(cents("19.99"))).unwrap();
@@ -692,12 +666,11 @@ async fn a_cart_that_another_program_wrote_works_and_gets_a_ttl() {
         assert_eq!(units(&cart, "1".into(), "sku123").await, 7);
         let contents = Contents { lines: 1, units: 7, seen_total: Some(cents("7")) };
         assert_eq!(cart.contents("1").await.unwrap(), contents);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn what_is_no_quantity_is_an_error_that_names_it_and_can_be_cleared() {
+#[test]
+fn what_is_no_quantity_is_an_error_that_names_it_and_can_be_cleared() {
     in_every_cart(async |cart, connection| {
         let bad: &[&str] =
             if is_hash(&cart) { &["1e3", "-1", "0", "two", "1.5", ""] } else { &["-1", "0", "1.5", "inf"] };
@@ -706,17 +679,16 @@ async fn what_is_no_quantity_is_an_error_that_names_it_and_can_be_cleared() {
             let error = cart.add("1", "sku\x1b[2J", 1, cents("1")).await.unwrap_err();
             let CartError::Store(StoreError::Malformed(text)) = &error else { panic!("{quantity}: {error}") };
             assert!(text.contains(&cart.keys("1").unwrap()[0]) && !text.contains('\x1b'), "{text}");
-            assert!(matches!(cart.view("1").await, Err(StoreError::Malformed(_))), "{quantity}");
-            assert!(matches!(cart.contents("1").await, Err(StoreError::Malformed(_))), "{quantity}");
+            assert_matches!(cart.view("1").await, Err(StoreError::Malformed(_)), "{quantity}");
+            assert_matches!(cart.contents("1").await, Err(StoreError::Malformed(_)), "{quantity}");
             cart.clear("1").await.unwrap();
             assert_eq!(cart.contents("1").await.unwrap().lines, 0);
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_key_of_another_type_is_named_and_left_alone() {
+#[test]
+fn a_key_of_another_type_is_named_and_left_alone() {
     in_every_cart(async |cart, connection| {
         for key in &cart.keys("1").unwrap()[..3] {
             cart.clear("1").await.unwrap();
@@ -742,8 +714,7 @@ async fn a_key_of_another_type_is_named_and_left_alone() {
             );
             let _: i64 = connection.send(&["DEL", key]).await;
         }
-    })
-    .await;
+    });
 }
 
 #[tokio::test]
@@ -800,8 +771,8 @@ async fn when_memory_is_full_nothing_is_added_and_everything_else_works() {
     }
 }
 
-#[tokio::test]
-async fn every_change_is_published_with_the_new_total() {
+#[test]
+fn every_change_is_published_with_the_new_total() {
     in_every_cart(async |cart, connection| {
         let mut of_user = subscribe(&cart, &connection, "1".into()).await;
         let mut of_guest = subscribe(&cart, &connection, GUEST).await;
@@ -856,8 +827,7 @@ async fn every_change_is_published_with_the_new_total() {
         assert_eq!((added.event, added.owner.as_str(), added.units), (Change::Added, "guest:abc123", 4));
         let merged = next_of(&mut of_guest, "that the cart was merged").await;
         assert_eq!((merged.event, merged.change, merged.lines), (Change::Merged, -4, 0));
-    })
-    .await;
+    });
 }
 
 /// Everything that is published about one cart from now on.
@@ -873,8 +843,8 @@ async fn subscribe(
     Box::pin(pubsub.into_on_message().map(|message| CartUpdate::parse(message.get_payload_bytes()).unwrap()))
 }
 
-#[tokio::test]
-async fn each_call_is_one_round_trip_and_a_merge_is_three() {
+#[test]
+fn each_call_is_one_round_trip_and_a_merge_is_three() {
     in_every_cart(async |cart, connection| {
         cart.add("1", "a", 9, cents("1")).await.unwrap();
         assert_eq!(connection.round_trips_of(cart.add("1", "a", 1, cents("1"))).await, 1);
@@ -887,12 +857,11 @@ async fn each_call_is_one_round_trip_and_a_merge_is_three() {
         assert_eq!(connection.round_trips_of(cart.merge("abc123", "1")).await, 1, "there is nothing to move");
         visit(&cart).await;
         assert_eq!(connection.round_trips_of(cart.merge("abc123", "1")).await, 3);
-    })
-    .await;
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn one_cart_under_64_clients_equals_the_ledger() {
+#[test]
+fn one_cart_under_64_clients_equals_the_ledger() {
     in_every_cart(async |cart, _| {
         let mut clients = JoinSet::new();
         for client in 0..64_u32 {
@@ -931,12 +900,11 @@ async fn one_cart_under_64_clients_equals_the_ledger() {
         for (sku, sum) in ["a", "b", "c"].into_iter().zip(ledger) {
             assert_eq!(i64::from(units(&cart, "1".into(), sku).await), sum, "{sku}");
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn merges_racing_adds_and_removals_keep_every_unit() {
+#[test]
+fn merges_racing_adds_and_removals_keep_every_unit() {
     in_every_cart(async |cart, _| {
         let mut clients = JoinSet::new();
         for client in 0..24 {
@@ -966,12 +934,11 @@ async fn merges_racing_adds_and_removals_keep_every_unit() {
         cart.merge("abc123", "1").await.unwrap();
         let both = units(&cart, "1".into(), "a").await + units(&cart, GUEST, "a").await;
         assert_eq!(both, u32::try_from(ledger).unwrap());
-    })
-    .await;
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn adds_racing_an_expiry_count_either_before_or_after_it() {
+#[test]
+fn adds_racing_an_expiry_count_either_before_or_after_it() {
     in_every_cart(async |cart, _| {
         cart.add_item("1", &Item::new("a", 1, cents("1")).with_ttl(SOON)).await.unwrap();
         let mut clients = JoinSet::new();
@@ -997,8 +964,7 @@ async fn adds_racing_an_expiry_count_either_before_or_after_it() {
         expected.sort_unstable();
         assert_eq!(acknowledged, expected);
         assert!(live >= 16, "each client added once after the expiry");
-    })
-    .await;
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]

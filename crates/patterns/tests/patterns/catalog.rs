@@ -1,9 +1,11 @@
 use lab_testing::slots::MovingSlots;
-use lab_testing::{TestConnection, everywhere, prefix};
+use lab_testing::{TestConnection, prefix};
 use patterns::catalog::{Catalog, Product, Put, PutError};
 use patterns::money::Cents;
 use patterns::script::StoreError;
 use tokio::task::JoinSet;
+
+use crate::everywhere;
 
 fn product(sku: &str, name: &str, price: &str) -> Product {
     Product { sku: sku.to_owned(), name: name.to_owned(), price: price.parse().unwrap() }
@@ -19,8 +21,8 @@ async fn check(catalog: &Catalog<TestConnection>, connection: &TestConnection) {
     assert_eq!(fields, 2 * products.len());
 }
 
-#[tokio::test]
-async fn a_product_is_found_by_sku_and_by_exact_name() {
+#[test]
+fn a_product_is_found_by_sku_and_by_exact_name() {
     everywhere(async |connection, prefix| {
         let catalog = Catalog::new(connection.clone(), &prefix);
         let mug = product("sku123", "Café mug ☕", "19.99");
@@ -36,30 +38,28 @@ async fn a_product_is_found_by_sku_and_by_exact_name() {
         assert_eq!(catalog.find("sku123").await.unwrap().as_ref(), Some(&mug));
         let price: String = connection.send(&["HGET", &format!("{prefix}sku:sku123"), "price"]).await;
         assert_eq!(price, "19.99");
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn one_name_in_two_unicode_forms_is_one_name() {
+#[test]
+fn one_name_in_two_unicode_forms_is_one_name() {
     everywhere(async |connection, prefix| {
         let catalog = Catalog::new(connection.clone(), &prefix);
         let (nfc, nfd) =
             ("Cr\u{e8}me br\u{fb}l\u{e9}e \u{212b}", "Cre\u{300}me bru\u{302}le\u{301}e A\u{30a}");
         catalog.put(&product("sku123", nfd, "1")).await.unwrap();
         let error = catalog.put(&product("sku456", nfc, "1")).await.unwrap_err();
-        assert!(matches!(&error, PutError::NameTaken { by, .. } if by == "sku123"), "{error}");
+        assert_matches!(&error, PutError::NameTaken { by, .. } if by == "sku123");
         assert_eq!(catalog.put(&product("sku123", nfc, "2")).await.unwrap(), Put::Changed);
         for name in [nfc, nfd] {
             assert_eq!(catalog.find(name).await.unwrap().unwrap().price.get(), 200);
         }
         check(&catalog, &connection).await;
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_former_name_leads_nowhere_and_is_free() {
+#[test]
+fn a_former_name_leads_nowhere_and_is_free() {
     everywhere(async |connection, prefix| {
         let catalog = Catalog::new(connection.clone(), &prefix);
         catalog.put(&product("sku123", "Old name", "19.99")).await.unwrap();
@@ -75,12 +75,11 @@ async fn a_former_name_leads_nowhere_and_is_free() {
         catalog.remove("sku456").await.unwrap();
         let index = catalog.index().unwrap();
         assert_eq!(connection.send::<i64>(&["EXISTS", index.as_str()]).await, 0);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn lost_keys_end_in_a_clear_error_or_a_repair() {
+#[test]
+fn lost_keys_end_in_a_clear_error_or_a_repair() {
     everywhere(async |connection, prefix| {
         let catalog = Catalog::new(connection.clone(), &prefix);
         let (mug, cup) = (product("sku123", "Mug", "19.99"), product("sku456", "Mug", "5"));
@@ -101,14 +100,13 @@ async fn lost_keys_end_in_a_clear_error_or_a_repair() {
         assert_eq!(catalog.list().await.unwrap(), []);
         assert_eq!(catalog.get("sku456").await.unwrap(), Some(cup.clone()));
         catalog.put(&cup).await.unwrap();
-        assert!(matches!(catalog.put(&mug).await, Err(PutError::NameTaken { .. })));
+        assert_matches!(catalog.put(&mug).await, Err(PutError::NameTaken { .. }));
         check(&catalog, &connection).await;
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn products_are_listed_by_sku_also_beyond_one_page() {
+#[test]
+fn products_are_listed_by_sku_also_beyond_one_page() {
     everywhere(async |connection, prefix| {
         let catalog = Catalog::new(connection, &prefix);
         for number in 0..510 {
@@ -123,12 +121,11 @@ async fn products_are_listed_by_sku_also_beyond_one_page() {
         let many = catalog.get_many(&["sku001", "none", "sku000", "sku001"]).await.unwrap();
         let names: Vec<_> = many.iter().map(|it| it.as_ref().map(|it| it.name.as_str())).collect();
         assert_eq!(names, [Some("Product 1"), None, Some("Product 0"), Some("Product 1")]);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn every_sku_works_and_prices_have_a_limit() {
+#[test]
+fn every_sku_works_and_prices_have_a_limit() {
     everywhere(async |connection, prefix| {
         let catalog = Catalog::new(connection.clone(), &prefix);
         let long = "é".repeat(256);
@@ -144,20 +141,19 @@ async fn every_sku_works_and_prices_have_a_limit() {
         assert_eq!(catalog.list().await.unwrap().len(), 7);
         for (sku, name) in [("", "A"), ("a", ""), (&*"a".repeat(513), "A"), ("a", &*"a".repeat(513))] {
             let error = catalog.put(&product(sku, name, "1")).await.unwrap_err();
-            assert!(matches!(error, PutError::Store(StoreError::Key(_))), "{error}");
+            assert_matches!(error, PutError::Store(StoreError::Key(_)));
         }
         let mut dear = product("dear", "Dear", "10000000.00");
         catalog.put(&dear).await.unwrap();
         dear.price = Cents::new(Cents::MAX_PRICE.get() + 1).unwrap();
-        assert!(matches!(catalog.put(&dear).await, Err(PutError::PriceTooHigh(_))));
+        assert_matches!(catalog.put(&dear).await, Err(PutError::PriceTooHigh(_)));
         assert_eq!(catalog.get("dear").await.unwrap().unwrap().price, Cents::MAX_PRICE);
         check(&catalog, &connection).await;
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_price_that_cannot_be_read_is_an_error_that_names_the_key() {
+#[test]
+fn a_price_that_cannot_be_read_is_an_error_that_names_the_key() {
     everywhere(async |connection, prefix| {
         let catalog = Catalog::new(connection.clone(), &prefix);
         let key = catalog.key("sku123").unwrap();
@@ -165,14 +161,13 @@ async fn a_price_that_cannot_be_read_is_an_error_that_names_the_key() {
         {
             let _: i64 = connection.send(&["HSET", key.as_str(), "name", "Mug", "price", price]).await;
             let error = catalog.get("sku123").await.unwrap_err();
-            assert!(matches!(&error, StoreError::Malformed(text) if text.contains(key.as_str())), "{error}");
+            assert_matches!(&error, StoreError::Malformed(text) if text.contains(key.as_str()));
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn products_put_at_once_never_share_a_name() {
+#[test]
+fn products_put_at_once_never_share_a_name() {
     everywhere(async |connection, prefix| {
         let catalog = Catalog::new(connection.clone(), &prefix);
         let mut clients = JoinSet::new();
@@ -199,8 +194,7 @@ async fn products_put_at_once_never_share_a_name() {
             let listed = catalog.list().await.unwrap().into_iter().find(|product| product.sku == sku);
             assert_eq!(catalog.get(&sku).await.unwrap(), listed);
         }
-    })
-    .await;
+    });
 }
 
 #[tokio::test]
@@ -225,19 +219,18 @@ async fn every_product_is_listed_while_the_index_moves() {
     assert!(moving.end() > 1);
 }
 
-#[tokio::test]
-async fn a_change_that_is_sent_twice_and_round_trips() {
+#[test]
+fn a_change_that_is_sent_twice_and_round_trips() {
     everywhere(async |connection, prefix| {
         let catalog = Catalog::new(connection.clone().sending_twice(), &prefix);
         let mug = product("sku123", "Mug", "1");
         catalog.put(&mug).await.unwrap();
-        assert!(matches!(catalog.put(&product("sku456", "Mug", "1")).await, Err(PutError::NameTaken { .. })));
+        assert_matches!(catalog.put(&product("sku456", "Mug", "1")).await, Err(PutError::NameTaken { .. }));
         assert_eq!(catalog.list().await.unwrap(), std::slice::from_ref(&mug));
         catalog.remove("sku123").await.unwrap();
         assert_eq!(catalog.list().await.unwrap(), []);
         assert_eq!(connection.round_trips_of(catalog.get("sku123")).await, 1);
         assert_eq!(connection.round_trips_of(catalog.put(&mug)).await, 3);
         assert_eq!(connection.round_trips_of(catalog.remove("sku123")).await, 4);
-    })
-    .await;
+    });
 }

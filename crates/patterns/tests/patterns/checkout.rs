@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use lab_server::Replicated;
-use lab_testing::{TestConnection, everywhere, prefix, until};
+use lab_testing::{TestConnection, prefix, until};
 use patterns::checkout::{Charge, Checkout, CheckoutError, Line, Order, Payments, Reason, State};
 use patterns::inventory::{Inventory, Level};
 use patterns::money::Cents;
@@ -13,6 +13,8 @@ use patterns::script::StoreError;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, Value};
 use tokio::task::JoinSet;
+
+use crate::everywhere;
 
 const LONG: Duration = Duration::from_mins(10);
 const SHORT: Duration = Duration::from_millis(40);
@@ -186,8 +188,8 @@ impl Sale {
     }
 }
 
-#[tokio::test]
-async fn an_order_is_charged_once_and_sold_however_often_it_is_placed() {
+#[test]
+fn an_order_is_charged_once_and_sold_however_often_it_is_placed() {
     everywhere(async |connection, prefix| {
         let sale = Sale::new(&connection, &prefix).await;
         for _ in 0..3 {
@@ -200,12 +202,11 @@ async fn an_order_is_charged_once_and_sold_however_often_it_is_placed() {
         sale.assert_bought("resumed").await;
         let ttl: i64 = connection.send(&["PTTL", sale.checkout.key(ID).unwrap().as_str()]).await;
         assert!(ttl > 0, "it is not kept forever");
-    })
-    .await;
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn clients_with_one_order_id_make_one_order_charged_once() {
+#[test]
+fn clients_with_one_order_id_make_one_order_charged_once() {
     everywhere(async |connection, prefix| {
         let sale = Sale::new(&connection, &prefix).await;
         let mut clients = JoinSet::new();
@@ -215,12 +216,11 @@ async fn clients_with_one_order_id_make_one_order_charged_once() {
         }
         assert_eq!(clients.join_all().await, [State::Done; 8]);
         sale.assert_bought("by eight at once").await;
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_client_who_asks_for_money_after_another_has_finished_leaves_nothing_to_recover() {
+#[test]
+fn a_client_who_asks_for_money_after_another_has_finished_leaves_nothing_to_recover() {
     everywhere(async |connection, prefix| {
         let sale = Sale::new(&connection, &prefix).await;
         let open = sale.open().await;
@@ -228,12 +228,11 @@ async fn a_client_who_asks_for_money_after_another_has_finished_leaves_nothing_t
         let order = sale.checkout.begin_payment::<LostBank>(&open).await.unwrap();
         assert_eq!(order.state, State::Done);
         sale.assert_bought("by a faster client").await;
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_line_that_is_out_of_stock_cancels_the_order_and_says_how_many_there_are() {
+#[test]
+fn a_line_that_is_out_of_stock_cancels_the_order_and_says_how_many_there_are() {
     everywhere(async |connection, prefix| {
         let sale = Sale::new(&connection, &prefix).await;
         sale.inventory.reserve("a:1", "other", 4, LONG).await.unwrap();
@@ -251,25 +250,22 @@ async fn a_line_that_is_out_of_stock_cancels_the_order_and_says_how_many_there_a
         sale.checkout.place("ORD-2", OWNER, &lines(), &sale.bank).await.unwrap();
         assert_eq!(sale.bank.has("ORD-2"), (Some(TOTAL), true));
         let refused = sale.checkout.place("ORD-3", OWNER, &[line("GHOST", 1, 1)], &sale.bank).await;
-        assert!(matches!(refused, Err(CheckoutError::Canceled(Reason::NotInStock { .. }))), "{refused:?}");
-    })
-    .await;
+        assert_matches!(refused, Err(CheckoutError::Canceled(Reason::NotInStock { .. })));
+    });
 }
 
-#[tokio::test]
-async fn a_declined_payment_undoes_the_order() {
+#[test]
+fn a_declined_payment_undoes_the_order() {
     everywhere(async |connection, prefix| {
         let sale = Sale::new(&connection, &prefix).await;
         sale.bank.declines.store(true, Ordering::Relaxed);
-        let refused = sale.place().await;
-        assert!(matches!(refused, Err(CheckoutError::Canceled(Reason::Declined))), "{refused:?}");
+        assert_matches!(sale.place().await, Err(CheckoutError::Canceled(Reason::Declined)));
         sale.assert_undone("declined").await;
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn lines_that_make_no_order_and_orders_of_others_are_refused() {
+#[test]
+fn lines_that_make_no_order_and_orders_of_others_are_refused() {
     everywhere(async |connection, prefix| {
         let sale = Sale::new(&connection, &prefix).await;
         let max = Cents::MAX_PRICE.get();
@@ -282,25 +278,23 @@ async fn lines_that_make_no_order_and_orders_of_others_are_refused() {
             (0..1_001).map(|n| line(&n.to_string(), 1, 1)).collect(),
         ] {
             let refused = sale.checkout.place(ID, OWNER, &lines, &sale.bank).await;
-            assert!(matches!(refused, Err(CheckoutError::Lines(_))), "{refused:?}");
+            assert_matches!(refused, Err(CheckoutError::Lines(_)));
         }
         assert_eq!(sale.checkout.get(ID).await.unwrap(), None, "no order was opened");
         sale.place().await.unwrap();
         let theirs = sale.checkout.place(ID, "bob", &lines(), &sale.bank).await;
-        assert!(matches!(theirs, Err(CheckoutError::NotYours(_))), "{theirs:?}");
-        let unknown = sale.checkout.resume("ORD-9", &sale.bank).await;
-        assert!(matches!(unknown, Err(CheckoutError::UnknownOrder(_))), "{unknown:?}");
+        assert_matches!(theirs, Err(CheckoutError::NotYours(_)));
+        assert_matches!(sale.checkout.resume("ORD-9", &sale.bank).await, Err(CheckoutError::UnknownOrder(_)));
         assert_eq!(
             sale.checkout.place("ORD-9", "bob", &lines(), &sale.bank).await.unwrap().state,
             State::Done
         );
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn an_order_takes_the_round_trips_it_states() {
-    lab_testing::everywhere(async |connection, prefix| {
+#[test]
+fn an_order_takes_the_round_trips_it_states() {
+    everywhere(async |connection, prefix| {
         let sale = Sale::new(&connection, &prefix).await;
         // The first change asks for a sweeper. The others do not.
         sale.place().await.unwrap();
@@ -308,12 +302,11 @@ async fn an_order_takes_the_round_trips_it_states() {
         let place = sale.checkout.place("ORD-2", OWNER, &lines, &sale.bank);
         assert_eq!(connection.round_trips_of(place).await, 9 + 3 * 2);
         assert_eq!(connection.round_trips_of(sale.checkout.recover(&sale.bank)).await, 16);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_buyer_who_dies_after_any_step_leaves_money_and_stock_consistent() {
+#[test]
+fn a_buyer_who_dies_after_any_step_leaves_money_and_stock_consistent() {
     // True if the order must be done then.
     const DEATHS: [(&str, bool); 8] = [
         ("opening", false),
@@ -338,7 +331,7 @@ async fn a_buyer_who_dies_after_any_step_leaves_money_and_stock_consistent() {
                     let order = sale.steps(2).await;
                     sale.bank.loses_replies.store(true, Ordering::Relaxed);
                     let lost = sale.checkout.pay(&order, &sale.bank).await;
-                    assert!(matches!(lost, Err(CheckoutError::Payment(LostBank))));
+                    assert_matches!(lost, Err(CheckoutError::Payment(LostBank)));
                     sale.bank.loses_replies.store(false, Ordering::Relaxed);
                 }
                 _ => {
@@ -359,24 +352,22 @@ async fn a_buyer_who_dies_after_any_step_leaves_money_and_stock_consistent() {
                 sale.assert_undone(death).await;
             }
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_paid_order_whose_hold_is_lost_is_sold_from_the_free_units() {
+#[test]
+fn a_paid_order_whose_hold_is_lost_is_sold_from_the_free_units() {
     everywhere(async |connection, prefix| {
         let sale = Sale::new(&connection, &prefix).await;
         sale.steps(3).await;
         sale.hold_expires("a:1").await;
         assert_eq!(sale.checkout.resume(ID, &sale.bank).await.unwrap().state, State::Done);
         sale.assert_bought("late").await;
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn what_was_paid_and_can_no_longer_be_sold_is_refunded_and_what_was_sold_comes_back() {
+#[test]
+fn what_was_paid_and_can_no_longer_be_sold_is_refunded_and_what_was_sold_comes_back() {
     everywhere(async |connection, prefix| {
         let sale = Sale::new(&connection, &prefix).await;
         sale.steps(3).await;
@@ -390,12 +381,11 @@ async fn what_was_paid_and_can_no_longer_be_sold_is_refunded_and_what_was_sold_c
         assert_eq!(sku, "b");
         sale.inventory.release("b", "other").await.unwrap();
         sale.assert_undone("one hold was lost").await;
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_buyer_who_was_given_up_while_paying_is_not_charged() {
+#[test]
+fn a_buyer_who_was_given_up_while_paying_is_not_charged() {
     everywhere(async |connection, prefix| {
         let sale = Sale::new(&connection, &prefix).await;
         let paying = sale.steps(2).await;
@@ -405,12 +395,11 @@ async fn a_buyer_who_was_given_up_while_paying_is_not_charged() {
         let order = sale.checkout.pay(&paying, &sale.bank).await.unwrap();
         assert_eq!(order.state, State::Canceled);
         sale.assert_undone("given up while paying").await;
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_charged_order_that_was_lost_is_refunded_or_carried_on_by_its_buyer() {
+#[test]
+fn a_charged_order_that_was_lost_is_refunded_or_carried_on_by_its_buyer() {
     everywhere(async |connection, prefix| {
         // The recovery finds it.
         let sale = Sale::new(&connection, &format!("{prefix}1:")).await;
@@ -430,15 +419,14 @@ async fn a_charged_order_that_was_lost_is_refunded_or_carried_on_by_its_buyer() 
         sale.steps(3).await;
         sale.lose_order().await;
         let lost = sale.checkout.resume(ID, &sale.bank).await;
-        assert!(matches!(lost, Err(CheckoutError::OrderLost(_))), "{lost:?}");
+        assert_matches!(lost, Err(CheckoutError::OrderLost(_)));
         assert_eq!(sale.bank.has(ID), (None, false));
 
         // It is lost while it is being paid.
         let sale = Sale::new(&connection, &format!("{prefix}3:")).await;
         let paying = sale.steps(2).await;
         sale.lose_order().await;
-        let lost = sale.checkout.pay(&paying, &sale.bank).await;
-        assert!(matches!(lost, Err(CheckoutError::OrderLost(_))), "{lost:?}");
+        assert_matches!(sale.checkout.pay(&paying, &sale.bank).await, Err(CheckoutError::OrderLost(_)));
         assert_eq!(sale.bank.has(ID), (None, false));
 
         // Its buyer places it again, with one line sold already.
@@ -456,12 +444,11 @@ async fn a_charged_order_that_was_lost_is_refunded_or_carried_on_by_its_buyer() 
         sale.hold_expires("b").await;
         assert!(sale.place().await.is_err());
         sale.assert_undone("placed again without stock").await;
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn an_order_that_was_forgotten_by_the_list_is_finished_when_it_is_asked_for() {
+#[test]
+fn an_order_that_was_forgotten_by_the_list_is_finished_when_it_is_asked_for() {
     everywhere(async |connection, prefix| {
         let sale = Sale::new(&connection, &prefix).await;
         sale.steps(3).await;
@@ -469,12 +456,11 @@ async fn an_order_that_was_forgotten_by_the_list_is_finished_when_it_is_asked_fo
         assert!(sale.checkout.recover(&sale.bank).await.unwrap().finished.is_empty());
         sale.checkout.resume(ID, &sale.bank).await.unwrap();
         sale.assert_bought("resumed").await;
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn an_order_that_was_noted_by_a_clock_that_was_set_back_is_due_in_time() {
+#[test]
+fn an_order_that_was_noted_by_a_clock_that_was_set_back_is_due_in_time() {
     everywhere(async |connection, prefix| {
         let sale = Sale::new(&connection, &prefix).await;
         let checkout = sale.checkout.clone().with_times(SHORT, SHORT);
@@ -488,12 +474,11 @@ async fn an_order_that_was_noted_by_a_clock_that_was_set_back_is_due_in_time() {
             checkout.get(ID).await.unwrap().unwrap().state == State::Canceled
         })
         .await;
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn orders_that_keep_failing_do_not_hold_up_the_others() {
+#[test]
+fn orders_that_keep_failing_do_not_hold_up_the_others() {
     everywhere(async |connection, prefix| {
         let sale = Sale::new(&connection, &prefix).await;
         sale.open().await;
@@ -515,14 +500,12 @@ async fn orders_that_keep_failing_do_not_hold_up_the_others() {
         let mut add = redis::cmd("ZADD");
         add.arg(list.as_str()).arg(0).arg(b"\xff".as_slice());
         add.exec_async(&mut connection.clone()).await.unwrap();
-        let error = sale.checkout.recover(&sale.bank).await.unwrap_err();
-        assert!(matches!(error, StoreError::Malformed(_)), "{error:?}");
-    })
-    .await;
+        assert_matches!(sale.checkout.recover(&sale.bank).await, Err(StoreError::Malformed(_)));
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn buyer_and_recovery_never_decide_differently() {
+#[test]
+fn buyer_and_recovery_never_decide_differently() {
     everywhere(async |connection, prefix| {
         for round in 0..4 {
             let sale = Arc::new(Sale::new(&connection, &format!("{prefix}{round}:")).await);
@@ -544,8 +527,7 @@ async fn buyer_and_recovery_never_decide_differently() {
             hasty.recover(&sale.bank).await.unwrap();
             if bought { sale.assert_bought("raced").await } else { sale.assert_undone("raced").await }
         }
-    })
-    .await;
+    });
 }
 
 /// A connection that holds back the first command on the order until the recovery has passed over it.
@@ -589,8 +571,8 @@ impl ConnectionLike for Late {
     }
 }
 
-#[tokio::test]
-async fn an_order_that_is_opened_after_the_recovery_passed_over_it_is_recovered_all_the_same() {
+#[test]
+fn an_order_that_is_opened_after_the_recovery_passed_over_it_is_recovered_all_the_same() {
     everywhere(async |connection, prefix| {
         let sale = Sale::new(&connection, &prefix).await;
         let recovery = sale.checkout.clone().with_times(SHORT, SHORT);
@@ -607,8 +589,7 @@ async fn an_order_that_is_opened_after_the_recovery_passed_over_it_is_recovered_
         })
         .await;
         sale.assert_undone("opened late").await;
-    })
-    .await;
+    });
 }
 
 #[tokio::test]
@@ -619,7 +600,7 @@ async fn no_order_is_charged_that_too_few_replicas_know() {
     let demanding = sale.checkout.clone().with_replicas(2, SHORT);
     for _ in 0..2 {
         let unmet = demanding.place(ID, OWNER, &lines(), &sale.bank).await;
-        assert!(matches!(unmet, Err(CheckoutError::NotReplicated { .. })), "{unmet:?}");
+        assert_matches!(unmet, Err(CheckoutError::NotReplicated { .. }));
     }
     assert_eq!(sale.bank.charges(), 0);
     let content = sale.checkout.clone().with_replicas(1, lab_testing::TIMEOUT / 2);
@@ -627,8 +608,8 @@ async fn no_order_is_charged_that_too_few_replicas_know() {
     sale.assert_bought("with a replica").await;
 }
 
-#[tokio::test]
-async fn a_key_of_another_type_and_a_foreign_value_are_named_and_left_alone() {
+#[test]
+fn a_key_of_another_type_and_a_foreign_value_are_named_and_left_alone() {
     everywhere(async |connection, prefix| {
         let sale = Sale::new(&connection, &prefix).await;
         let key = sale.checkout.key(ID).unwrap();
@@ -638,10 +619,6 @@ async fn a_key_of_another_type_and_a_foreign_value_are_named_and_left_alone() {
         connection.send::<()>(&["DEL", key.as_str()]).await;
         connection.send::<()>(&["HSET", key.as_str(), "state", "sold out"]).await;
         let error = sale.place().await.unwrap_err();
-        assert!(
-            matches!(&error, CheckoutError::Store(StoreError::Malformed(what)) if what.contains("order")),
-            "{error}"
-        );
-    })
-    .await;
+        assert_matches!(&error, CheckoutError::Store(StoreError::Malformed(what)) if what.contains("order"));
+    });
 }

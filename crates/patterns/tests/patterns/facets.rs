@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use lab_server::Server;
 use lab_testing::faults::lossy_proxy;
 use lab_testing::slots::MovingSlots;
-use lab_testing::{TestConnection, cases, everywhere, prefix};
+use lab_testing::{TestConnection, cases, prefix};
 use patterns::facets::{
     FacetPage, Facets, FacetsError, MAX_PAGE, Order, PageOf, PriceBand, PriceRange, Product, Selection,
 };
@@ -16,6 +16,8 @@ use patterns::script::{StoreError, join_all};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use tokio::task::JoinSet;
+
+use crate::everywhere;
 
 const BANDS: [i64; 2] = [300, 600];
 const BRANDS: [&str; 4] = ["Acme", "Bolt & Co.", "C\n3", "D\\or"];
@@ -237,11 +239,10 @@ fn some_selection() -> impl Strategy<Value = (Selection, Order, u32)> {
 
 #[test]
 fn every_page_is_what_going_through_the_catalog_gives() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
     let changes = prop::collection::vec((some_product(), prop::bool::weighted(0.8)), 1..60);
     let selections = prop::collection::vec(some_selection(), 8);
     let result = TestRunner::new(cases(12)).run(&(changes, selections), |(changes, selections)| {
-        runtime.block_on(everywhere(async |connection, prefix| {
+        everywhere(async |connection, prefix| {
             let facets = of_shop(&connection, &prefix);
             let mut model = Model::new();
             for (product, stays) in &changes {
@@ -264,14 +265,14 @@ fn every_page_is_what_going_through_the_catalog_gives() {
                 assert!(facets.remove(id).await.unwrap());
             }
             assert_no_ghosts(&connection, &facets, &Model::new()).await;
-        }));
+        });
         Ok(())
     });
     assert_eq!(result, Ok(()));
 }
 
-#[tokio::test]
-async fn pages_of_wide_selections_follow_each_other_without_gap_or_repeat() {
+#[test]
+fn pages_of_wide_selections_follow_each_other_without_gap_or_repeat() {
     everywhere(async |connection, prefix| {
         let facets = of_shop(&connection, &prefix);
         let model: Model = (0..700).map(product).map(|it| (it.id.clone(), it)).collect();
@@ -289,12 +290,11 @@ async fn pages_of_wide_selections_follow_each_other_without_gap_or_repeat() {
         assert_pages(&facets, &model, &wide, Order::Rating, 7).await;
         let counts = facets.page(&wide, Order::Rating, PageOf::first(0)).await.unwrap();
         assert_eq!(counts, FacetPage { products: vec![], ..expected(&model, &wide, Order::Rating) });
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn each_call_is_one_round_trip() {
+#[test]
+fn each_call_is_one_round_trip() {
     everywhere(async |connection, prefix| {
         let facets = of_shop(&connection, &prefix);
         let acme = Selection { brands: set(&["Acme"]), ..Selection::default() };
@@ -311,37 +311,35 @@ async fn each_call_is_one_round_trip() {
         assert_eq!(connection.round_trips_of(facets.get("p0")).await, 1);
         assert_eq!(connection.round_trips_of(facets.repair()).await, 1);
         assert_eq!(connection.round_trips_of(facets.remove("p0")).await, 1);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn what_cannot_be_is_refused_and_changes_nothing() {
+#[test]
+fn what_cannot_be_is_refused_and_changes_nothing() {
     everywhere(async |connection, prefix| {
         let facets = of_shop(&connection, &prefix);
         let good = product(0);
         let expensive = facets.put(&Product { price: cents(1_000_000_001), ..good.clone() }).await;
-        assert!(matches!(expensive, Err(FacetsError::PriceTooHigh { .. })), "{expensive:?}");
+        assert_matches!(expensive, Err(FacetsError::PriceTooHigh { .. }));
         for rating in [0, 6] {
             let refused = facets.put(&Product { rating, ..good.clone() }).await;
-            assert!(matches!(refused, Err(FacetsError::Rating { .. })), "{refused:?}");
+            assert_matches!(refused, Err(FacetsError::Rating { .. }));
         }
         for text in ["", &"a".repeat(513)] {
             let refused = facets.put(&Product { brand: text.into(), ..good.clone() }).await;
-            assert!(matches!(refused, Err(FacetsError::Store(StoreError::Key(_)))), "{refused:?}");
+            assert_matches!(refused, Err(FacetsError::Store(StoreError::Key(_))));
         }
         let page = async |selection| facets.page(&selection, Order::Name, PageOf::first(1)).await;
         let many = (0..51).map(|number| format!("brand{number}")).collect();
         let refused = page(Selection { brands: many, ..Selection::default() }).await;
-        assert!(matches!(refused, Err(FacetsError::TooManySelected { given: 51, .. })), "{refused:?}");
+        assert_matches!(refused, Err(FacetsError::TooManySelected { given: 51, .. }));
         let many = (0..5).map(|it| PriceRange { from: cents(10 * it), to: cents(10 * it + 5) }).collect();
         let refused = page(Selection { prices: many, ..Selection::default() }).await;
-        assert!(matches!(refused, Err(FacetsError::TooManySelected { given: 5, .. })), "{refused:?}");
+        assert_matches!(refused, Err(FacetsError::TooManySelected { given: 5, .. }));
 
         for key in &facets.keys().unwrap()[..6] {
             let _: () = connection.send(&["XADD", key, "*", "f", "v"]).await;
-            let refused = facets.put(&good).await;
-            assert!(matches!(refused, Err(FacetsError::Store(StoreError::WrongType(_)))), "{refused:?}");
+            assert_matches!(facets.put(&good).await, Err(FacetsError::Store(StoreError::WrongType(_))));
             let _: () = connection.send(&["DEL", key]).await;
         }
         assert_no_ghosts(&connection, &facets, &Model::new()).await;
@@ -353,13 +351,12 @@ async fn what_cannot_be_is_refused_and_changes_nothing() {
         assert!(malformed(&page(Selection::default()).await.unwrap_err()));
         assert!(malformed(&facets.put(&good).await.unwrap_err()));
         assert!(malformed(&facets.remove("p0").await.unwrap_err()));
-        assert!(matches!(facets.get("p0").await, Err(StoreError::Malformed(_))));
-    })
-    .await;
+        assert_matches!(facets.get("p0").await, Err(StoreError::Malformed(_)));
+    });
 }
 
-#[tokio::test]
-async fn a_lost_key_is_noticed_and_repaired() {
+#[test]
+fn a_lost_key_is_noticed_and_repaired() {
     everywhere(async |connection, prefix| {
         let facets = of_shop(&connection, &prefix);
         let model: Model = (0..20).map(product).map(|it| (it.id.clone(), it)).collect();
@@ -369,10 +366,10 @@ async fn a_lost_key_is_noticed_and_repaired() {
             }
             assert!(!facets.repair().await.unwrap());
             let _: () = connection.send(&["DEL", &facets.keys().unwrap()[lost]]).await;
-            assert!(matches!(facets.put(&product(0)).await, Err(FacetsError::Lost)), "key {lost}");
-            assert!(matches!(facets.remove("p1").await, Err(FacetsError::Lost)), "key {lost}");
+            assert_matches!(facets.put(&product(0)).await, Err(FacetsError::Lost), "key {lost}");
+            assert_matches!(facets.remove("p1").await, Err(FacetsError::Lost), "key {lost}");
             let page = facets.page(&Selection::default(), Order::Name, PageOf::first(1)).await;
-            assert!(matches!(page, Err(FacetsError::Lost)), "key {lost}");
+            assert_matches!(page, Err(FacetsError::Lost), "key {lost}");
             assert!(facets.repair().await.unwrap());
             assert_no_ghosts(&connection, &facets, &Model::new()).await;
         }
@@ -380,8 +377,7 @@ async fn a_lost_key_is_noticed_and_repaired() {
             assert!(facets.put(product).await.unwrap());
         }
         assert_pages(&facets, &model, &Selection::default(), Order::Name, 7).await;
-    })
-    .await;
+    });
 }
 
 #[tokio::test]
@@ -437,7 +433,7 @@ async fn more_brands_than_are_counted_are_found_all_the_same_and_a_row_that_is_f
     for number in 0..1_000 {
         facets.put(&of(number)).await.unwrap();
     }
-    assert!(matches!(facets.put(&of(1_000)).await, Err(FacetsError::TooManyValues)));
+    assert_matches!(facets.put(&of(1_000)).await, Err(FacetsError::TooManyValues));
     let one = Selection { brands: set(&["brand7"]), ..Selection::default() };
     let page = facets.page(&one, Order::Name, PageOf::first(9)).await.unwrap();
     assert_eq!((page.total, page.brands.len(), page.brands["brand7"]), (1, 101, 1));
@@ -579,14 +575,13 @@ async fn assert_whole(connection: &TestConnection, facets: &Facets<TestConnectio
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_page_is_of_one_moment() {
+#[test]
+fn every_page_is_of_one_moment() {
     everywhere(async |connection, prefix| {
         let facets = of_shop(&connection, &prefix);
         race(&facets).await;
         assert_whole(&connection, &facets).await;
-    })
-    .await;
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -606,8 +601,8 @@ async fn every_page_is_of_one_moment_while_the_slot_moves() {
     assert_whole(&connection, &facets).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn racing_puts_and_removals_leave_no_ghost() {
+#[test]
+fn racing_puts_and_removals_leave_no_ghost() {
     everywhere(async |connection, prefix| {
         let facets = of_shop(&connection, &prefix);
         let mut writers = JoinSet::new();
@@ -626,8 +621,7 @@ async fn racing_puts_and_removals_leave_no_ghost() {
         }
         writers.join_all().await;
         assert_whole(&connection, &facets).await;
-    })
-    .await;
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use lab_server::Replicated;
 use lab_testing::faults::lossy_proxy;
 use lab_testing::slots::{HalfMovedSlots, MovingSlots};
-use lab_testing::{TestConnection, everywhere, prefix, until};
+use lab_testing::{TestConnection, prefix, until};
 use patterns::flash_sale::{
     FlashSale, FlashSaleError, GaveBack, Lost, MAX_CAP, MAX_ORDERS, Place, Plan, Purchase, Receipt,
 };
@@ -13,6 +13,8 @@ use patterns::script::StoreError;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+
+use crate::{connections, everywhere};
 
 const HOUR: u64 = 3_600_000;
 const SALE: &str = "current";
@@ -49,16 +51,17 @@ async fn contents(connection: &TestConnection, keys: &[String]) -> Vec<String> {
     contents
 }
 
-#[tokio::test]
-async fn an_order_is_sold_once_and_answered_the_same_ever_after() {
+#[test]
+fn an_order_is_sold_once_and_answered_the_same_ever_after() {
     everywhere(async |connection, prefix| {
         let sales = FlashSale::new(connection, &prefix);
         opened(&sales, 5, 3, 0).await;
         let (ann, bob, cas) = ("ann@example.com", "2001:db8::1", "{c} %:*");
         let receipt = Receipt { units: 2, left: 3, yours: 2 };
         assert_eq!(sales.buy(SALE, ann, 2, "a:1").await.unwrap(), Purchase::Bought(receipt));
-        assert!(
-            matches!(sales.buy(SALE, bob, 1, "a:1").await.unwrap(), Purchase::Bought(_)),
+        assert_matches!(
+            sales.buy(SALE, bob, 1, "a:1").await.unwrap(),
+            Purchase::Bought(_),
             "bob's own order"
         );
         for units in [2, 3, 99] {
@@ -66,45 +69,41 @@ async fn an_order_is_sold_once_and_answered_the_same_ever_after() {
         }
         let sale = sales.sale(SALE).await.unwrap().unwrap();
         assert_eq!((sale.left, sale.sold), (2, 3));
-        let refused = sales.buy(SALE, ann, 2, "b").await;
-        assert!(matches!(refused, Err(FlashSaleError::OverCap { have: 2, cap: 3 })), "{refused:?}");
-        let refused = sales.buy(SALE, cas, 3, "c").await;
-        assert!(matches!(refused, Err(FlashSaleError::SoldOut { left: 2 })), "{refused:?}");
+        assert_matches!(sales.buy(SALE, ann, 2, "b").await, Err(FlashSaleError::OverCap { have: 2, cap: 3 }));
+        assert_matches!(sales.buy(SALE, cas, 3, "c").await, Err(FlashSaleError::SoldOut { left: 2 }));
         sales.buy(SALE, cas, 2, "c").await.unwrap();
 
         let back = sales.give_back(SALE, ann, "a:1").await.unwrap();
         assert_eq!(back, GaveBack { units: 2, served: vec![] });
         assert_eq!(sales.give_back(SALE, ann, "a:1").await.unwrap(), back, "the units come back once");
-        let refused = sales.buy(SALE, ann, 2, "a:1").await;
-        assert!(matches!(refused, Err(FlashSaleError::GivenBack { units: 2 })), "{refused:?}");
-        let refused = sales.give_back(SALE, ann, "z").await;
-        assert!(matches!(refused, Err(FlashSaleError::UnknownOrder)), "{refused:?}");
+        assert_matches!(sales.buy(SALE, ann, 2, "a:1").await, Err(FlashSaleError::GivenBack { units: 2 }));
+        assert_matches!(sales.give_back(SALE, ann, "z").await, Err(FlashSaleError::UnknownOrder));
         let sale = sales.sale(SALE).await.unwrap().unwrap();
         assert_eq!((sale.left, sale.sold), (2, 3));
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn sales_run_side_by_side_each_within_its_time() {
+#[test]
+fn sales_run_side_by_side_each_within_its_time() {
     everywhere(async |connection, prefix| {
         let sales = FlashSale::new(connection.clone(), &prefix);
         let plan = opened(&sales, 1, 1, 0).await;
         let later = Plan { starts: plan.starts + HOUR, ends: plan.ends + HOUR, units: 9, ..plan.clone() };
         sales.open("later", &later).await.unwrap();
-        assert!(matches!(sales.buy("none", "ann", 1, "a").await, Err(FlashSaleError::NoSale)));
+        assert_matches!(sales.buy("none", "ann", 1, "a").await, Err(FlashSaleError::NoSale));
         assert_eq!(sales.sale("none").await.unwrap(), None);
         let early = sales.buy("later", "ann", 1, "a").await;
-        assert!(matches!(early, Err(FlashSaleError::NotStarted { starts_in }) if starts_in.as_millis() <= u128::from(HOUR)));
+        let hour = Duration::from_millis(HOUR);
+        assert_matches!(early, Err(FlashSaleError::NotStarted { starts_in }) if starts_in <= hour);
         sales.buy(SALE, "ann", 1, "a").await.unwrap();
         assert_eq!(sales.sale("later").await.unwrap().unwrap().left, 9);
 
         // The end passes.
         let [key, bought, _] = sales.keys(SALE).unwrap();
         let _: () = connection.send(&["HSET", &key, "ends", "1"]).await;
-        assert!(matches!(sales.buy(SALE, "bob", 1, "b").await, Err(FlashSaleError::Over)));
+        assert_matches!(sales.buy(SALE, "bob", 1, "b").await, Err(FlashSaleError::Over));
         let again = sales.buy(SALE, "ann", 1, "a").await.unwrap();
-        assert!(matches!(again, Purchase::AlreadyBought(_)), "a lost answer can still be asked for");
+        assert_matches!(again, Purchase::AlreadyBought(_), "a lost answer can still be asked for");
         assert_eq!(sales.give_back(SALE, "ann", "a").await.unwrap().units, 1);
 
         // Now another can be opened, and nothing is left of the former.
@@ -115,12 +114,11 @@ async fn sales_run_side_by_side_each_within_its_time() {
         assert!(connection.send::<i64>(&["PTTL", &bought]).await > 0);
         assert!(sales.close(SALE).await.unwrap() && !sales.close(SALE).await.unwrap());
         assert_eq!(sales.sale(SALE).await.unwrap(), None);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_sale_can_be_opened_again_but_not_over_another() {
+#[test]
+fn a_sale_can_be_opened_again_but_not_over_another() {
     everywhere(async |connection, prefix| {
         let sales = FlashSale::new(connection, &prefix);
         let first = opened(&sales, 5, 3, 9).await;
@@ -129,31 +127,28 @@ async fn a_sale_can_be_opened_again_but_not_over_another() {
         let sale = sales.sale(SALE).await.unwrap().unwrap();
         assert_eq!((&sale.plan, sale.sold), (&first, 1), "opening it again changes nothing");
         let another = sales.open(SALE, &Plan { units: 7, ..first.clone() }).await;
-        assert!(matches!(another, Err(FlashSaleError::Another { .. })), "{another:?}");
+        assert_matches!(another, Err(FlashSaleError::Another { .. }));
 
         let (starts, ends) = (first.starts, first.ends);
         for (starts, ends) in [(ends, ends), (ends, starts), (0, u64::MAX), (u64::MAX, u64::MAX)] {
             let never = sales.open("x", &Plan { starts, ends, ..first.clone() }).await;
-            assert!(matches!(never, Err(FlashSaleError::Times { .. })), "{starts} {ends}");
+            assert_matches!(never, Err(FlashSaleError::Times { .. }), "{starts} {ends}");
         }
         let over = sales.open("x", &Plan { starts: 1, ends: 2, ..first.clone() }).await;
-        assert!(matches!(over, Err(FlashSaleError::Over)), "{over:?}");
+        assert_matches!(over, Err(FlashSaleError::Over));
         for cap in [0, MAX_CAP + 1] {
             let refused = sales.open("x", &Plan { cap, ..first.clone() }).await;
-            assert!(matches!(refused, Err(FlashSaleError::Units { .. })), "{refused:?}");
-            let refused = sales.buy(SALE, "ann", cap, "b").await;
-            assert!(matches!(refused, Err(FlashSaleError::Units { .. })), "{refused:?}");
+            assert_matches!(refused, Err(FlashSaleError::Units { .. }));
+            assert_matches!(sales.buy(SALE, "ann", cap, "b").await, Err(FlashSaleError::Units { .. }));
         }
         let unnamed = sales.open("x", &Plan { name: String::new(), ..first.clone() }).await;
-        assert!(matches!(unnamed, Err(FlashSaleError::Name { bytes: 0 })), "{unnamed:?}");
-        let nobody = sales.buy(SALE, "", 1, "a").await;
-        assert!(matches!(nobody, Err(FlashSaleError::Store(StoreError::Key(_)))), "{nobody:?}");
-    })
-    .await;
+        assert_matches!(unnamed, Err(FlashSaleError::Name { bytes: 0 }));
+        assert_matches!(sales.buy(SALE, "", 1, "a").await, Err(FlashSaleError::Store(StoreError::Key(_))));
+    });
 }
 
-#[tokio::test]
-async fn the_waitlist_is_served_in_order() {
+#[test]
+fn the_waitlist_is_served_in_order() {
     everywhere(async |connection, prefix| {
         let sales = FlashSale::new(connection, &prefix);
         let buy = async |who, units, order| sales.buy(SALE, who, units, order).await;
@@ -164,7 +159,7 @@ async fn the_waitlist_is_served_in_order() {
         // One unit is left, but c:s was first.
         assert_eq!(buy("dan", 1, "d").await.unwrap(), place(2, 1, "d", 1));
         assert_eq!(buy("eve", 1, "e").await.unwrap(), place(3, 2, "e", 1));
-        assert!(matches!(buy("fay", 1, "f").await, Err(FlashSaleError::SoldOut { left: 1 })), "it is full");
+        assert_matches!(buy("fay", 1, "f").await, Err(FlashSaleError::SoldOut { left: 1 }), "it is full");
         // One place for each customer, whatever the order.
         assert_eq!(buy("dan", 1, "d").await.unwrap(), place(2, 1, "d", 1));
         assert_eq!(buy("dan", 2, "another").await.unwrap(), place(2, 1, "d", 1));
@@ -188,7 +183,7 @@ async fn the_waitlist_is_served_in_order() {
         // Numbers go on, though others have left.
         assert_eq!(buy("fay", 2, "f").await.unwrap(), place(4, 1, "f", 2));
         assert_eq!(sales.leave(SALE, "eve").await.unwrap(), []);
-        assert!(matches!(sales.leave(SALE, "eve").await, Err(FlashSaleError::NotWaiting)));
+        assert_matches!(sales.leave(SALE, "eve").await, Err(FlashSaleError::NotWaiting));
         let back = sales.give_back(SALE, "bob", "b").await.unwrap();
         assert!(back.served.is_empty(), "fay waits for two");
         assert_eq!(buy("gus", 1, "g").await.unwrap(), place(5, 1, "g", 1));
@@ -201,13 +196,12 @@ async fn the_waitlist_is_served_in_order() {
         assert_eq!(buy("gus", 1, "more").await.unwrap(), place(6, 0, "more", 1));
         let back = sales.give_back(SALE, "gus", "g").await.unwrap();
         assert_eq!((back.served[0].customer.as_str(), back.served[0].order.as_str()), ("gus", "more"));
-        assert!(matches!(buy("gus", 2, "x").await, Err(FlashSaleError::OverCap { have: 1, cap: 2 })));
-    })
-    .await;
+        assert_matches!(buy("gus", 2, "x").await, Err(FlashSaleError::OverCap { have: 1, cap: 2 }));
+    });
 }
 
-#[tokio::test]
-async fn everything_ends_with_the_sale() {
+#[test]
+fn everything_ends_with_the_sale() {
     everywhere(async |connection, prefix| {
         let sales = FlashSale::new(connection.clone(), &prefix).with_kept(Duration::from_mins(5));
         let plan = opened(&sales, 2, 2, 9).await;
@@ -238,13 +232,12 @@ async fn everything_ends_with_the_sale() {
         until("it is opened", async || {
             let now = short.now().await.unwrap();
             let opened = short.open("short", &Plan { starts: now, ends: now + 200, ..plan.clone() }).await;
-            assert!(matches!(opened, Ok(()) | Err(FlashSaleError::Over)), "{opened:?}");
+            assert_matches!(opened, Ok(()) | Err(FlashSaleError::Over));
             opened.is_ok()
         })
         .await;
         until("the sale is gone", async || short.sale("short").await.unwrap().is_none()).await;
-    })
-    .await;
+    });
 }
 
 #[tokio::test]
@@ -256,12 +249,11 @@ async fn a_customer_cannot_fill_the_memory_with_orders() {
         sales.buy(SALE, "ann", 1, &order.to_string()).await.unwrap();
         sales.give_back(SALE, "ann", &order.to_string()).await.unwrap();
     }
-    let refused = sales.buy(SALE, "ann", 1, "one more").await;
-    assert!(matches!(refused, Err(FlashSaleError::TooManyOrders)), "{refused:?}");
+    assert_matches!(sales.buy(SALE, "ann", 1, "one more").await, Err(FlashSaleError::TooManyOrders));
 }
 
-#[tokio::test]
-async fn foreign_keys_are_refused_and_nothing_changes() {
+#[test]
+fn foreign_keys_are_refused_and_nothing_changes() {
     everywhere(async |connection, prefix| {
         let sales = FlashSale::new(connection.clone(), &prefix);
         let keys = sales.keys(SALE).unwrap();
@@ -277,20 +269,19 @@ async fn foreign_keys_are_refused_and_nothing_changes() {
             sales.leave(SALE, "bob").await.unwrap_err();
             sales.close(SALE).await.unwrap_err();
             let error = sales.open(SALE, &plan).await;
-            assert!(matches!(error, Err(FlashSaleError::Store(StoreError::WrongType(_)))), "{error:?}");
+            assert_matches!(error, Err(FlashSaleError::Store(StoreError::WrongType(_))));
             assert_eq!(contents(&connection, &keys).await, before, "{foreign}");
             let _: () = connection.send(&["DEL", foreign]).await;
         }
         let _: () =
             connection.send(&["HSET", &keys[0], "left", "1", "starts", "soon", "ends", "later"]).await;
         sales.buy(SALE, "ann", 1, "x").await.unwrap_err();
-        assert!(matches!(sales.sale(SALE).await, Err(StoreError::Malformed(_))));
-    })
-    .await;
+        assert_matches!(sales.sale(SALE).await, Err(StoreError::Malformed(_)));
+    });
 }
 
-#[tokio::test]
-async fn a_lost_key_is_noticed_and_repaired_and_never_breaks_the_cap() {
+#[test]
+fn a_lost_key_is_noticed_and_repaired_and_never_breaks_the_cap() {
     everywhere(async |connection, prefix| {
         let sales = FlashSale::new(connection.clone(), &prefix);
         let plan = opened(&sales, 3, 2, 600).await;
@@ -319,7 +310,7 @@ async fn a_lost_key_is_noticed_and_repaired_and_never_breaks_the_cap() {
         let _: () = connection.send(&["DEL", &keys[0]]).await;
         all_refuse(Lost::Sale).await;
         let another = sales.open(SALE, &Plan { units: 50, ..plan.clone() }).await;
-        assert!(matches!(another, Err(FlashSaleError::Another { .. })), "no new units over old purchases");
+        assert_matches!(another, Err(FlashSaleError::Another { .. }), "no new units over old purchases");
         sales.open(SALE, &plan).await.unwrap();
         assert_eq!(sales.sale(SALE).await.unwrap(), before);
         assert_eq!(sales.place(SALE, "late549").await.unwrap().unwrap().ahead, 549);
@@ -328,12 +319,10 @@ async fn a_lost_key_is_noticed_and_repaired_and_never_breaks_the_cap() {
 
         let _: () = connection.send(&["DEL", &keys[1]]).await;
         all_refuse(Lost::Purchases).await;
-        let reopened = sales.open(SALE, &plan).await;
-        assert!(matches!(reopened, Err(FlashSaleError::Damaged(Lost::Purchases))), "{reopened:?}");
+        assert_matches!(sales.open(SALE, &plan).await, Err(FlashSaleError::Damaged(Lost::Purchases)));
         assert!(sales.close(SALE).await.unwrap());
         sales.open(SALE, &Plan { units: 1, ..plan }).await.unwrap();
-    })
-    .await;
+    });
 }
 
 #[tokio::test]
@@ -356,8 +345,8 @@ async fn when_memory_is_full_nothing_is_half_bought_and_units_come_back() {
     assert!(sales.close(SALE).await.unwrap());
 }
 
-#[tokio::test]
-async fn each_call_is_one_round_trip() {
+#[test]
+fn each_call_is_one_round_trip() {
     everywhere(async |connection, prefix| {
         let sales = FlashSale::new(connection.clone(), &prefix);
         let plan = plan(&sales, 2, 2, 9).await;
@@ -374,8 +363,7 @@ async fn each_call_is_one_round_trip() {
             connection.round_trips_of(sales.sale(SALE)).await,
         ];
         assert_eq!(round_trips, [1; 9]);
-    })
-    .await;
+    });
 }
 
 /// In the turmoil of a cluster, the client now and then loses an answer without an error.
@@ -387,7 +375,7 @@ async fn buy(sales: &FlashSale<TestConnection>, customer: &str, units: u32, orde
         match timeout(IMPATIENT, sales.buy(SALE, customer, units, order)).await {
             Ok(Ok(purchase)) => return Some(purchase),
             Ok(Err(FlashSaleError::SoldOut { .. } | FlashSaleError::OverCap { .. })) => return None,
-            Ok(Err(error)) => assert!(matches!(error, FlashSaleError::Store(_)), "{error:?}"),
+            Ok(Err(error)) => assert_matches!(error, FlashSaleError::Store(_)),
             Err(_) => {}
         }
     }
@@ -397,7 +385,7 @@ async fn give_back(sales: &FlashSale<TestConnection>, customer: &str, order: &st
     loop {
         match timeout(IMPATIENT, sales.give_back(SALE, customer, order)).await {
             Ok(Ok(back)) => return back,
-            Ok(Err(error)) => assert!(matches!(error, FlashSaleError::Store(_)), "{error:?}"),
+            Ok(Err(error)) => assert_matches!(error, FlashSaleError::Store(_)),
             Err(_) => {}
         }
     }
@@ -499,20 +487,12 @@ async fn wait_and_be_served(connections: &[TestConnection], direct: &TestConnect
     }
 }
 
-async fn several(connect: impl AsyncFn() -> TestConnection) -> Vec<TestConnection> {
-    let mut connections = Vec::new();
-    for _ in 0..4 {
-        connections.push(connect().await);
-    }
-    connections
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn exactly_the_units_are_sold_and_the_first_are_served_though_answers_get_lost() {
     let direct = TestConnection::server().await;
     let proxy = lossy_proxy(lab_testing::server(), 13);
     for _ in 0..3 {
-        let connections = several(async || TestConnection::reconnecting(&proxy.url()).await).await;
+        let connections = connections(4, async || TestConnection::reconnecting(&proxy.url()).await).await;
         crowd(&connections, &direct, &prefix()).await;
         wait_and_be_served(&connections, &direct, &prefix()).await;
     }
@@ -521,7 +501,7 @@ async fn exactly_the_units_are_sold_and_the_first_are_served_though_answers_get_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn exactly_the_units_are_sold_and_the_first_are_served_while_slots_move() {
-    let connections = several(TestConnection::cluster).await;
+    let connections = connections(4, TestConnection::cluster).await;
     for work in 0..2 {
         let prefix = prefix();
         let moving = MovingSlots::of(FlashSale::new(connections[0].clone(), &prefix).keys(SALE).unwrap());
@@ -571,12 +551,12 @@ async fn a_purchase_waits_for_the_replica_also_when_another_connection_repeats_i
         // A connection that has written nothing: WAIT says something only about what its own connection has written.
         let again = sales(TestConnection::to_server(&group.primary).await);
         let answer = again.buy(SALE, customer, 1, order).await;
-        assert!(matches!(answer, Err(FlashSaleError::NotReplicated { replicas: 0 })), "{answer:?}");
+        assert_matches!(answer, Err(FlashSaleError::NotReplicated { replicas: 0 }));
     }
     replica.resume().unwrap();
     until("the replica has caught up", async || {
         matches!(first.buy(SALE, "ann", 1, "a").await, Ok(Purchase::AlreadyBought(_)))
     })
     .await;
-    assert!(matches!(first.buy(SALE, "bob", 1, "b").await, Ok(Purchase::Waiting(_))));
+    assert_matches!(first.buy(SALE, "bob", 1, "b").await, Ok(Purchase::Waiting(_)));
 }

@@ -1,10 +1,12 @@
 use lab_testing::faults::lossy_proxy;
 use lab_testing::slots::MovingSlots;
-use lab_testing::{TestConnection, everywhere, prefix};
+use lab_testing::{TestConnection, prefix};
 use patterns::funnel::{Funnel, FunnelError, Reached};
 use patterns::script::StoreError;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+
+use crate::everywhere;
 
 const STEPS: [&str; 4] = ["view", "cart", "checkout", "purchase"];
 
@@ -12,8 +14,8 @@ async fn visitors(funnel: &Funnel<TestConnection>) -> Vec<u64> {
     funnel.report().await.unwrap().into_iter().map(|step| step.visitors).collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_funnel_counts_each_visitor_once_for_each_step_whatever_order_events_come_in() {
+#[test]
+fn a_funnel_counts_each_visitor_once_for_each_step_whatever_order_events_come_in() {
     everywhere(async |connection, prefix| {
         let funnel = Funnel::named(connection, &prefix, "2024-01-01", &STEPS).unwrap();
         // Visitor n reaches step n % 4. Eight clients report the steps of all visitors at once, each in another order.
@@ -36,12 +38,11 @@ async fn a_funnel_counts_each_visitor_once_for_each_step_whatever_order_events_c
         let shares: Vec<f64> = report.iter().map(|step| step.of_previous).collect();
         assert_eq!(shares, [1.0, 0.75, 20.0 / 30.0, 0.5]);
         assert!((report[3].of_first - 0.25).abs() < 1e-12);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_step_counts_for_those_before_it_and_an_unknown_one_for_none() {
+#[test]
+fn a_step_counts_for_those_before_it_and_an_unknown_one_for_none() {
     everywhere(async |connection, prefix| {
         let funnel = Funnel::today(connection.clone(), &prefix, &STEPS).unwrap();
         let reached = async |who, step| funnel.reached(who, step).await.unwrap();
@@ -50,28 +51,27 @@ async fn a_step_counts_for_those_before_it_and_an_unknown_one_for_none() {
         assert_eq!(reached("ann@example.com", "purchase").await, Reached::Counted { steps: 1 });
         assert_eq!(reached("ann@example.com", "purchase").await, Reached::Known);
         let unknown = funnel.reached("ann@example.com", "gift").await;
-        assert!(matches!(unknown, Err(FunnelError::UnknownStep { .. })));
+        assert_matches!(unknown, Err(FunnelError::UnknownStep { .. }));
         assert_eq!(connection.round_trips_of(reached("bob", "view")).await, 1);
         assert_eq!(connection.round_trips_of(funnel.report()).await, 1);
 
         let key = funnel.key().as_str();
         let _: i64 = connection.send(&["HSET", key, "cart", "many"]).await;
         let refused = funnel.reached("eve", "cart").await;
-        assert!(matches!(refused, Err(FunnelError::Store(StoreError::Malformed(_)))), "{refused:?}");
+        assert_matches!(refused, Err(FunnelError::Store(StoreError::Malformed(_))));
         assert!(funnel.report().await.is_err());
 
         let new = |steps: &[&str]| Funnel::today(connection.clone(), &prefix, steps).map(|_| ()).unwrap_err();
-        assert!(matches!(new(&[]), FunnelError::NumberOfSteps { steps: 0 }));
-        assert!(matches!(new(&["a", "a"]), FunnelError::RepeatedStep { .. }));
+        assert_matches!(new(&[]), FunnelError::NumberOfSteps { steps: 0 });
+        assert_matches!(new(&["a", "a"]), FunnelError::RepeatedStep { .. });
         let many: Vec<String> = (0..17).map(|number| number.to_string()).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        assert!(matches!(new(&many), FunnelError::NumberOfSteps { steps: 17 }));
-    })
-    .await;
+        assert_matches!(new(&many), FunnelError::NumberOfSteps { steps: 17 });
+    });
 }
 
-#[tokio::test]
-async fn if_one_of_the_two_keys_is_lost_the_funnel_begins_again() {
+#[test]
+fn if_one_of_the_two_keys_is_lost_the_funnel_begins_again() {
     everywhere(async |connection, prefix| {
         let funnel = Funnel::today(connection.clone(), &prefix, &STEPS).unwrap();
         let key = funnel.key().as_str();
@@ -84,12 +84,11 @@ async fn if_one_of_the_two_keys_is_lost_the_funnel_begins_again() {
             assert_eq!(funnel.reached("ann", "view").await.unwrap(), Reached::Known);
             assert_eq!(visitors(&funnel).await, [1, 0, 0, 0], "lost {lost}");
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn today_ends_at_midnight_also_if_the_clock_was_ahead() {
+#[test]
+fn today_ends_at_midnight_also_if_the_clock_was_ahead() {
     everywhere(async |connection, prefix| {
         let funnel = Funnel::today(connection.clone(), &prefix, &STEPS).unwrap();
         let keys = [funnel.key().as_str().to_owned(), funnel.key().companion("visitors")];
@@ -105,8 +104,7 @@ async fn today_ends_at_midnight_also_if_the_clock_was_ahead() {
                 let _: i64 = connection.send(&["PEXPIREAT", key, &later]).await;
             }
         }
-    })
-    .await;
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,11 +1,12 @@
 use std::collections::BTreeSet;
 
-use lab_testing::everywhere;
 use patterns::interests::{InterestError, Interests, MAX_CUSTOMERS};
 use patterns::script::StoreError;
 
-#[tokio::test]
-async fn interests_lead_to_a_customer_and_back() {
+use crate::everywhere;
+
+#[test]
+fn interests_lead_to_a_customer_and_back() {
     everywhere(async |connection, prefix| {
         let interests = Interests::new(connection.clone(), &prefix);
         let (ann, chefs) = ("ann@example.com", "Chef's & {Co}:*");
@@ -22,16 +23,15 @@ async fn interests_lead_to_a_customer_and_back() {
 
         let many: Vec<String> = (0..50).map(|number| format!("interest{number}")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        assert!(matches!(interests.add(ann, &many).await, Err(InterestError::TooMany)));
+        assert_matches!(interests.add(ann, &many).await, Err(InterestError::TooMany));
         assert_eq!(interests.of(ann).await.unwrap().len(), 1);
         assert_eq!(interests.who_like(many[0], 10).await.unwrap(), [""; 0], "refused, so not indexed");
         assert_eq!(interests.add(ann, &many[1..]).await.unwrap(), 49);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn an_index_keeps_the_last_thousand_customers_and_an_add_that_was_cut_off_is_completed() {
+#[test]
+fn an_index_keeps_the_last_thousand_customers_and_an_add_that_was_cut_off_is_completed() {
     everywhere(async |connection, prefix| {
         let interests = Interests::new(connection.clone(), &prefix);
         let index = interests.index_key("Books").unwrap();
@@ -51,7 +51,6 @@ async fn an_index_keeps_the_last_thousand_customers_and_an_add_that_was_cut_off_
 
         let _: () = connection.send(&["SET", index.as_str(), "mine"]).await;
         let error = interests.add("bob", &["Books"]).await.unwrap_err();
-        assert!(matches!(error, InterestError::Store(StoreError::WrongType(_))), "{error}");
-    })
-    .await;
+        assert_matches!(error, InterestError::Store(StoreError::WrongType(_)));
+    });
 }

@@ -4,13 +4,15 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use lab_server::{Replicated, Server};
 use lab_testing::faults::lossy_proxy;
-use lab_testing::{TestConnection, everywhere, prefix, until};
+use lab_testing::{TestConnection, prefix, until};
 use patterns::inventory::{
     Alert, Extended, Inventory, InventoryError, Level, SetUp, Settled, StockUpdate, UPDATES_KEPT, shard,
 };
 use patterns::script::StoreError;
 use redis::Value;
 use tokio::task::JoinSet;
+
+use crate::{dumps, everywhere};
 
 const LONG: Duration = Duration::from_mins(10);
 const SHORT: Duration = Duration::from_millis(30);
@@ -22,7 +24,7 @@ fn level(free: u64, held: u64, sold: u64) -> Level {
 
 async fn stock(connection: &TestConnection, prefix: &str, units: u64) -> Inventory<TestConnection> {
     let inventory = Inventory::new(connection.clone(), prefix);
-    assert!(matches!(inventory.set_up(PRODUCT, units, None).await.unwrap(), SetUp::Created(_)));
+    assert_matches!(inventory.set_up(PRODUCT, units, None).await.unwrap(), SetUp::Created(_));
     inventory
 }
 
@@ -55,8 +57,8 @@ async fn end_hold(connection: &TestConnection, inventory: &Inventory<TestConnect
     assert_eq!(changed, 1, "{id} is not held");
 }
 
-#[tokio::test]
-async fn units_are_free_held_or_sold_and_each_step_may_be_repeated() {
+#[test]
+fn units_are_free_held_or_sold_and_each_step_may_be_repeated() {
     everywhere(async |connection, prefix| {
         let inventory = stock(&connection, &prefix, 10).await;
         for again in [false, true] {
@@ -81,65 +83,55 @@ async fn units_are_free_held_or_sold_and_each_step_may_be_repeated() {
         }
         assert_eq!(inventory.level(PRODUCT).await.unwrap(), level(15, 0, 0));
         assert_eq!(plain_count(&connection, &inventory).await, Some(15));
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn the_same_id_always_gets_the_same_answer() {
+#[test]
+fn the_same_id_always_gets_the_same_answer() {
     everywhere(async |connection, prefix| {
         let inventory = stock(&connection, &prefix, 10).await;
         let first = inventory.reserve(PRODUCT, "ann", 3, LONG).await.unwrap();
         let second = inventory.reserve(PRODUCT, "ann", 3, SHORT).await.unwrap();
         assert_eq!((first.free, first.until_ms), (second.free, second.until_ms), "the first time counts");
         let other = inventory.reserve(PRODUCT, "ann", 4, LONG).await;
-        assert!(matches!(other, Err(InventoryError::OtherQuantity { held: 3, asked: 4 })), "{other:?}");
+        assert_matches!(other, Err(InventoryError::OtherQuantity { held: 3, asked: 4 }));
         inventory.confirm(PRODUCT, "ann").await.unwrap();
         let spent = inventory.reserve(PRODUCT, "ann", 3, LONG).await;
-        assert!(
-            matches!(spent, Err(InventoryError::Sold { units: 3 })),
-            "a spent ID buys nothing: {spent:?}"
-        );
-        let released = inventory.release(PRODUCT, "ann").await;
-        assert!(matches!(released, Err(InventoryError::Sold { units: 3 })), "{released:?}");
+        assert_matches!(spent, Err(InventoryError::Sold { units: 3 }), "a spent ID buys nothing");
+        assert_matches!(inventory.release(PRODUCT, "ann").await, Err(InventoryError::Sold { units: 3 }));
         assert_eq!(inventory.level(PRODUCT).await.unwrap(), level(7, 0, 3));
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_buyer_who_asks_for_too_much_gets_nothing_and_hears_how_much_there_is() {
+#[test]
+fn a_buyer_who_asks_for_too_much_gets_nothing_and_hears_how_much_there_is() {
     everywhere(async |connection, prefix| {
         let inventory = stock(&connection, &prefix, 3).await;
         let refused = inventory.reserve(PRODUCT, "ann", 4, LONG).await;
-        assert!(matches!(refused, Err(InventoryError::OutOfStock { available: 3 })), "{refused:?}");
+        assert_matches!(refused, Err(InventoryError::OutOfStock { available: 3 }));
         inventory.reserve(PRODUCT, "ann", 3, LONG).await.unwrap();
         let refused = inventory.reserve(PRODUCT, "bob", 1, LONG).await;
-        assert!(matches!(refused, Err(InventoryError::OutOfStock { available: 0 })), "{refused:?}");
+        assert_matches!(refused, Err(InventoryError::OutOfStock { available: 0 }));
         let missing = inventory.reserve("GHOST", "ann", 1, LONG).await;
-        assert!(matches!(missing, Err(InventoryError::UnknownProduct(_))), "{missing:?}");
-        assert!(matches!(inventory.reserve(PRODUCT, "a", 0, LONG).await, Err(InventoryError::NoUnits)));
+        assert_matches!(missing, Err(InventoryError::UnknownProduct(_)));
+        assert_matches!(inventory.reserve(PRODUCT, "a", 0, LONG).await, Err(InventoryError::NoUnits));
         for id in [String::new(), "x".repeat(513)] {
             let refused = inventory.reserve(PRODUCT, &id, 1, LONG).await;
-            assert!(matches!(refused, Err(InventoryError::Store(StoreError::Key(_)))), "{refused:?}");
+            assert_matches!(refused, Err(InventoryError::Store(StoreError::Key(_))));
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn an_unknown_id_that_is_released_is_spent_for_the_retry_window_and_one_that_is_confirmed_leaves_nothing()
- {
+#[test]
+fn an_unknown_id_that_is_released_is_spent_for_the_retry_window_and_one_that_is_confirmed_leaves_nothing() {
     everywhere(async |connection, prefix| {
         let inventory = stock(&connection, &prefix, 1).await;
         let before: usize = connection.send(&["HLEN", &key(&inventory, "ledger")]).await;
-        let unknown = inventory.confirm(PRODUCT, "nobody").await;
-        assert!(matches!(unknown, Err(InventoryError::UnknownReservation)), "{unknown:?}");
+        assert_matches!(inventory.confirm(PRODUCT, "nobody").await, Err(InventoryError::UnknownReservation));
         assert_eq!(connection.send::<usize>(&["HLEN", &key(&inventory, "ledger")]).await, before);
 
         assert_eq!(inventory.release(PRODUCT, "ann").await.unwrap(), Settled { units: 0, again: false });
-        let late = inventory.reserve(PRODUCT, "ann", 1, LONG).await;
-        assert!(matches!(late, Err(InventoryError::Released)), "{late:?}");
+        assert_matches!(inventory.reserve(PRODUCT, "ann", 1, LONG).await, Err(InventoryError::Released));
         assert_eq!(inventory.level(PRODUCT).await.unwrap(), level(1, 0, 0));
 
         let hasty = inventory.clone().with_retry_window(SHORT);
@@ -150,12 +142,11 @@ async fn an_unknown_id_that_is_released_is_spent_for_the_retry_window_and_one_th
             !connection.send::<bool>(&record).await
         })
         .await;
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn expired_holds_return_exactly_once() {
+#[test]
+fn expired_holds_return_exactly_once() {
     everywhere(async |connection, prefix| {
         let inventory = stock(&connection, &prefix, 10).await;
         for n in 0..5 {
@@ -166,9 +157,9 @@ async fn expired_holds_return_exactly_once() {
             assert_eq!(inventory.level(PRODUCT).await.unwrap(), level(10, 0, 0));
             inventory.sweep(PRODUCT).await.unwrap();
         }
-        assert!(matches!(inventory.confirm(PRODUCT, "r0").await, Err(InventoryError::Expired)));
-        assert!(matches!(inventory.extend(PRODUCT, "r1", LONG).await, Err(InventoryError::Expired)));
-        assert!(matches!(inventory.reserve(PRODUCT, "r2", 1, LONG).await, Err(InventoryError::Expired)));
+        assert_matches!(inventory.confirm(PRODUCT, "r0").await, Err(InventoryError::Expired));
+        assert_matches!(inventory.extend(PRODUCT, "r1", LONG).await, Err(InventoryError::Expired));
+        assert_matches!(inventory.reserve(PRODUCT, "r2", 1, LONG).await, Err(InventoryError::Expired));
         assert!(inventory.release(PRODUCT, "r3").await.unwrap().again, "it is free already");
         assert_eq!(inventory.level(PRODUCT).await.unwrap(), level(10, 0, 0));
         // Who has paid gets the units all the same, while there are enough; also an ID that was forgotten.
@@ -178,18 +169,16 @@ async fn expired_holds_return_exactly_once() {
         inventory.confirm_late(PRODUCT, "forgotten", 2).await.unwrap();
         inventory.reserve(PRODUCT, "ann", 7, LONG).await.unwrap();
         let late = inventory.confirm_late(PRODUCT, "r1", 1).await;
-        assert!(matches!(late, Err(InventoryError::OutOfStock { available: 0 })), "{late:?}");
+        assert_matches!(late, Err(InventoryError::OutOfStock { available: 0 }));
         inventory.release(PRODUCT, "given up").await.unwrap();
-        let late = inventory.confirm_late(PRODUCT, "given up", 1).await;
-        assert!(matches!(late, Err(InventoryError::Released)), "{late:?}");
+        assert_matches!(inventory.confirm_late(PRODUCT, "given up", 1).await, Err(InventoryError::Released));
         assert_eq!(inventory.level(PRODUCT).await.unwrap(), level(0, 7, 3));
         assert_eq!(plain_count(&connection, &inventory).await, Some(0));
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn the_next_buyer_gets_what_has_expired() {
+#[test]
+fn the_next_buyer_gets_what_has_expired() {
     everywhere(async |connection, prefix| {
         let inventory = stock(&connection, &prefix, 10).await;
         inventory.reserve(PRODUCT, "long", 1, LONG).await.unwrap();
@@ -198,13 +187,12 @@ async fn the_next_buyer_gets_what_has_expired() {
         // Also when enough would be free without it.
         inventory.restock(PRODUCT, "d", 5).await.unwrap();
         assert_eq!(inventory.reserve(PRODUCT, "bob", 1, LONG).await.unwrap().free, 13);
-        assert!(matches!(inventory.confirm(PRODUCT, "ann").await, Err(InventoryError::Expired)));
-    })
-    .await;
+        assert_matches!(inventory.confirm(PRODUCT, "ann").await, Err(InventoryError::Expired));
+    });
 }
 
-#[tokio::test]
-async fn an_extended_hold_is_never_shortened_and_outlives_its_first_end() {
+#[test]
+fn an_extended_hold_is_never_shortened_and_outlives_its_first_end() {
     everywhere(async |connection, prefix| {
         let inventory = stock(&connection, &prefix, 10).await;
         let first = inventory.reserve(PRODUCT, "ann", 2, LONG).await.unwrap();
@@ -217,16 +205,15 @@ async fn an_extended_hold_is_never_shortened_and_outlives_its_first_end() {
         let ends: u64 = connection.send(&["ZSCORE", &key(&inventory, "deadlines"), "r:ann"]).await;
         assert_eq!(ends, longer.until_ms);
         inventory.confirm(PRODUCT, "ann").await.unwrap();
-        assert!(matches!(
+        assert_matches!(
             inventory.extend(PRODUCT, "bob", LONG).await,
             Err(InventoryError::UnknownReservation)
-        ));
-    })
-    .await;
+        );
+    });
 }
 
-#[tokio::test]
-async fn a_sweeper_visits_only_what_is_due_and_makes_the_plain_counts_right() {
+#[test]
+fn a_sweeper_visits_only_what_is_due_and_makes_the_plain_counts_right() {
     everywhere(async |connection, prefix| {
         let inventory = Inventory::new(connection.clone(), &prefix);
         let products: Vec<String> = (0..60).map(|n| format!("P{n}")).collect();
@@ -264,12 +251,11 @@ async fn a_sweeper_visits_only_what_is_due_and_makes_the_plain_counts_right() {
         })
         .await;
         sweeper.abort();
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn many_holds_that_expire_together_return_in_steps_of_bounded_length() {
+#[test]
+fn many_holds_that_expire_together_return_in_steps_of_bounded_length() {
     everywhere(async |connection, prefix| {
         let inventory = stock(&connection, &prefix, 1_000).await;
         let mut due = redis::cmd("ZADD");
@@ -288,12 +274,11 @@ async fn many_holds_that_expire_together_return_in_steps_of_bounded_length() {
         let updates = feed(&connection, &inventory).await;
         assert_eq!(updates.last().unwrap().event, "expired");
         assert!(updates.windows(2).all(|pair| pair[1].previous == pair[0].version), "without a gap");
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn settled_ids_are_forgotten_after_the_retry_window_and_nothing_else_is() {
+#[test]
+fn settled_ids_are_forgotten_after_the_retry_window_and_nothing_else_is() {
     everywhere(async |connection, prefix| {
         let inventory = stock(&connection, &prefix, 100).await;
         inventory.reserve(PRODUCT, "held", 1, LONG).await.unwrap();
@@ -309,15 +294,14 @@ async fn settled_ids_are_forgotten_after_the_retry_window_and_nothing_else_is() 
         })
         .await;
         assert_eq!(connection.send::<usize>(&["HLEN", &key(&inventory, "ledger")]).await, 6 + 2);
-        assert!(matches!(inventory.confirm(PRODUCT, "1").await, Err(InventoryError::UnknownReservation)));
+        assert_matches!(inventory.confirm(PRODUCT, "1").await, Err(InventoryError::UnknownReservation));
         assert_eq!(inventory.restock(PRODUCT, "delivery", 1).await.unwrap(), level(60, 1, 40));
         inventory.confirm(PRODUCT, "held").await.unwrap();
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn the_alert_is_raised_at_the_threshold_and_cleared_above_it() {
+#[test]
+fn the_alert_is_raised_at_the_threshold_and_cleared_above_it() {
     everywhere(async |connection, prefix| {
         let inventory = Inventory::new(connection.clone(), &prefix);
         let now = async || alert(&connection, &inventory).await;
@@ -351,12 +335,11 @@ async fn the_alert_is_raised_at_the_threshold_and_cleared_above_it() {
             feed(&connection, &inventory).await.iter().filter_map(|update| update.alert).collect();
         let (raised, cleared) = (Alert::Raised, Alert::Cleared);
         assert_eq!(crossings, [raised, cleared, raised, cleared, raised, cleared, raised, cleared]);
-    })
-    .await;
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn each_change_of_a_crowd_is_in_the_feed_once_in_order_with_its_level() {
+#[test]
+fn each_change_of_a_crowd_is_in_the_feed_once_in_order_with_its_level() {
     everywhere(async |connection, prefix| {
         let inventory = Inventory::new(connection.clone(), &prefix);
         inventory.set_up(PRODUCT, 60, Some(30)).await.unwrap();
@@ -399,12 +382,11 @@ async fn each_change_of_a_crowd_is_in_the_feed_once_in_order_with_its_level() {
         }
         assert_eq!(updates.last().unwrap().free, 60);
         assert_eq!(alert(&connection, &inventory).await, None);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn outbox_and_feed_stay_capped_without_a_sweeper() {
+#[test]
+fn outbox_and_feed_stay_capped_without_a_sweeper() {
     everywhere(async |connection, prefix| {
         let inventory = stock(&connection, &prefix, 99).await;
         for round in 0..26 {
@@ -424,12 +406,11 @@ async fn outbox_and_feed_stay_capped_without_a_sweeper() {
         assert!(updates.windows(2).all(|pair| pair[1].previous == pair[0].version), "without a gap");
         let last = updates.last().unwrap();
         assert_eq!((last.event.as_str(), last.free), ("released", 99));
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_feed_that_has_seen_a_future_that_never_happened_takes_the_present() {
+#[test]
+fn a_feed_that_has_seen_a_future_that_never_happened_takes_the_present() {
     everywhere(async |connection, prefix| {
         let inventory = Inventory::new(connection.clone(), &prefix);
         inventory.set_up(PRODUCT, 10, Some(5)).await.unwrap();
@@ -443,12 +424,11 @@ async fn a_feed_that_has_seen_a_future_that_never_happened_takes_the_present() {
         inventory.reserve(PRODUCT, "ann", 6, LONG).await.unwrap();
         assert_eq!(alert(&connection, &inventory).await, Some(4.0));
         assert_eq!(feed(&connection, &inventory).await.last().unwrap().event, "held");
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_lost_copy_is_written_again_and_a_lost_ledger_is_restored_without_phantom_units() {
+#[test]
+fn a_lost_copy_is_written_again_and_a_lost_ledger_is_restored_without_phantom_units() {
     everywhere(async |connection, prefix| {
         let inventory = stock(&connection, &prefix, 10).await;
         inventory.reserve(PRODUCT, "ann", 2, LONG).await.unwrap();
@@ -462,7 +442,7 @@ async fn a_lost_copy_is_written_again_and_a_lost_ledger_is_restored_without_phan
 
         connection.send::<()>(&["DEL", &key(&inventory, "ledger")]).await;
         let lost = inventory.reserve(PRODUCT, "zoe", 1, LONG).await;
-        assert!(matches!(lost, Err(InventoryError::UnknownProduct(_))), "{lost:?}");
+        assert_matches!(lost, Err(InventoryError::UnknownProduct(_)));
         assert!(inventory.sweep_all().await.is_ok());
         let restored = inventory.set_up(PRODUCT, 500, None).await.unwrap();
         assert_eq!(restored, SetUp::Restored(level(5, 0, 0)));
@@ -472,12 +452,11 @@ async fn a_lost_copy_is_written_again_and_a_lost_ledger_is_restored_without_phan
         inventory.confirm_late(PRODUCT, "ann", 2).await.unwrap();
         inventory.restock(PRODUCT, "recount", 2).await.unwrap();
         assert_eq!(inventory.level(PRODUCT).await.unwrap(), level(5, 0, 2));
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn holds_and_settled_ids_that_have_lost_their_times_end_all_the_same() {
+#[test]
+fn holds_and_settled_ids_that_have_lost_their_times_end_all_the_same() {
     everywhere(async |connection, prefix| {
         let inventory = stock(&connection, &prefix, 10).await.with_retry_window(SHORT);
         for lost in ["deadlines", "settled"] {
@@ -497,12 +476,11 @@ async fn holds_and_settled_ids_that_have_lost_their_times_end_all_the_same() {
             assert_eq!(ends, held.until_ms);
             inventory.release(PRODUCT, &long).await.unwrap();
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn without_a_sweeper_the_next_buyer_repairs_a_product_that_has_lost_its_deadlines() {
+#[test]
+fn without_a_sweeper_the_next_buyer_repairs_a_product_that_has_lost_its_deadlines() {
     everywhere(async |connection, prefix| {
         let inventory = stock(&connection, &prefix, 1).await;
         let held = inventory.reserve(PRODUCT, "ann", 1, Duration::from_millis(1)).await.unwrap();
@@ -513,16 +491,15 @@ async fn without_a_sweeper_the_next_buyer_repairs_a_product_that_has_lost_its_de
         .await;
         connection.send::<()>(&["DEL", &key(&inventory, "deadlines")]).await;
         let refused = inventory.reserve(PRODUCT, "bob", 1, LONG).await;
-        assert!(matches!(refused, Err(InventoryError::OutOfStock { available: 0 })), "{refused:?}");
+        assert_matches!(refused, Err(InventoryError::OutOfStock { available: 0 }));
         // Nobody has come for more than a minute.
         connection.send::<()>(&["HSET", &key(&inventory, "ledger"), "visit", "1"]).await;
         inventory.reserve(PRODUCT, "bob", 1, LONG).await.unwrap();
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_product_whose_plan_was_lost_is_planned_by_its_next_change() {
+#[test]
+fn a_product_whose_plan_was_lost_is_planned_by_its_next_change() {
     everywhere(async |connection, prefix| {
         let inventory = stock(&connection, &prefix, 5).await;
         let plan = inventory.due_key(shard(PRODUCT)).unwrap();
@@ -537,12 +514,11 @@ async fn a_product_whose_plan_was_lost_is_planned_by_its_next_change() {
             inventory.reserve(PRODUCT, &format!("{visit} next"), 1, LONG).await.unwrap();
             assert!(planned().await.is_none(), "one call is enough");
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_clock_that_was_set_back_does_not_make_holds_or_plans_last() {
+#[test]
+fn a_clock_that_was_set_back_does_not_make_holds_or_plans_last() {
     everywhere(async |connection, prefix| {
         let inventory = stock(&connection, &prefix, 10).await;
         let held = inventory.reserve(PRODUCT, "ann", 2, LONG).await.unwrap();
@@ -565,12 +541,11 @@ async fn a_clock_that_was_set_back_does_not_make_holds_or_plans_last() {
         assert!(version / 1000 < later - hour / 2, "{version}");
         inventory.confirm(PRODUCT, "ann").await.unwrap();
         assert_eq!(feed(&connection, &inventory).await.last().unwrap().event, "sold");
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_product_that_cannot_be_swept_does_not_keep_others_from_it() {
+#[test]
+fn a_product_that_cannot_be_swept_does_not_keep_others_from_it() {
     everywhere(async |connection, prefix| {
         let inventory = stock(&connection, &prefix, 5).await;
         // In the same shard.
@@ -588,52 +563,41 @@ async fn a_product_that_cannot_be_swept_does_not_keep_others_from_it() {
             count == 5
         })
         .await;
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn numbers_at_the_edge_are_refused_or_counted_exactly() {
+#[test]
+fn numbers_at_the_edge_are_refused_or_counted_exactly() {
     everywhere(async |connection, prefix| {
         let inventory = stock(&connection, &prefix, 0).await;
         let refused = inventory.reserve(PRODUCT, "a", 1, Duration::ZERO).await;
-        assert!(matches!(refused, Err(InventoryError::OutOfStock { available: 0 })));
+        assert_matches!(refused, Err(InventoryError::OutOfStock { available: 0 }));
         inventory.restock(PRODUCT, "d1", u32::MAX).await.unwrap();
         inventory.reserve(PRODUCT, "b", 99, Duration::MAX).await.unwrap();
         assert_eq!(inventory.level(PRODUCT).await.unwrap(), level(u64::from(u32::MAX) - 99, 99, 0));
         let big = 9_999_999_999_990;
         inventory.set_up("BIG", big, None).await.unwrap();
-        let refused = inventory.restock("BIG", "d2", 200).await;
-        assert!(matches!(refused, Err(InventoryError::TooMany)), "{refused:?}");
+        assert_matches!(inventory.restock("BIG", "d2", 200).await, Err(InventoryError::TooMany));
         assert_eq!(inventory.reserve("BIG", "c", 1, LONG).await.unwrap().free, big - 1);
         let count: u64 = connection.send(&["GET", inventory.key("BIG").unwrap().as_str()]).await;
         assert_eq!(count, big - 1);
         connection.send::<()>(&["HSET", &key(&inventory, "ledger"), "free", "many"]).await;
-        let refused = inventory.level(PRODUCT).await;
-        assert!(matches!(refused, Err(InventoryError::Store(StoreError::Malformed(_)))), "{refused:?}");
-    })
-    .await;
+        assert_matches!(inventory.level(PRODUCT).await, Err(InventoryError::Store(StoreError::Malformed(_))));
+    });
 }
 
-#[tokio::test]
-async fn a_key_of_another_type_is_named_and_nothing_has_changed() {
+#[test]
+fn a_key_of_another_type_is_named_and_nothing_has_changed() {
     everywhere(async |connection, prefix| {
         let inventory = stock(&connection, &prefix, 10).await;
         inventory.reserve(PRODUCT, "held", 1, LONG).await.unwrap();
         let own = ["stock", "ledger", "deadlines", "settled", "outbox"].map(|name| key(&inventory, name));
-        let dumps = async || {
-            let mut dumps: Vec<Value> = Vec::new();
-            for key in &own {
-                dumps.push(connection.send(&["DUMP", key]).await);
-            }
-            dumps
-        };
         inventory.release(PRODUCT, "nobody").await.unwrap();
         for foreign in &own {
             let kept: Value = connection.send(&["DUMP", foreign]).await;
             connection.send::<()>(&["DEL", foreign]).await;
             connection.send::<()>(&["XADD", foreign, "*", "theirs", "1"]).await;
-            let before = dumps().await;
+            let before = dumps(&connection, &own).await;
             if !foreign.ends_with("settled") {
                 let refused = inventory.reserve(PRODUCT, "new", 1, LONG).await;
                 let Err(InventoryError::Store(StoreError::WrongType(keys))) = refused else {
@@ -647,15 +611,14 @@ async fn a_key_of_another_type_is_named_and_nothing_has_changed() {
             assert!(inventory.release(PRODUCT, "held").await.is_err(), "{foreign}");
             assert!(inventory.restock(PRODUCT, "delivery", 1).await.is_err(), "{foreign}");
             assert!(inventory.sweep(PRODUCT).await.is_err(), "{foreign}");
-            assert_eq!(dumps().await, before, "{foreign}");
+            assert_eq!(dumps(&connection, &own).await, before, "{foreign}");
             connection.send::<()>(&["DEL", foreign]).await;
             let Value::BulkString(kept) = kept else { panic!("{kept:?}") };
             let mut restore = redis::cmd("RESTORE");
             restore.arg(foreign).arg(0).arg(kept).exec_async(&mut connection.clone()).await.unwrap();
         }
         inventory.confirm(PRODUCT, "held").await.unwrap();
-    })
-    .await;
+    });
 }
 
 #[test]
@@ -667,9 +630,9 @@ fn products_are_spread_over_the_shards() {
     assert!(counts.iter().all(|count| (60..140).contains(count)), "{counts:?}");
 }
 
-#[tokio::test]
-async fn each_operation_is_one_round_trip() {
-    lab_testing::everywhere(async |connection, prefix| {
+#[test]
+fn each_operation_is_one_round_trip() {
+    everywhere(async |connection, prefix| {
         let inventory = stock(&connection, &prefix, 50).await;
         let trips = async |name: &str| {
             let reserve = connection.round_trips_of(inventory.reserve(PRODUCT, name, 1, LONG)).await;
@@ -681,8 +644,7 @@ async fn each_operation_is_one_round_trip() {
             [reserve, extend, confirm, release, level, restock]
         };
         assert_eq!(trips("r1").await, [1; 6]);
-    })
-    .await;
+    });
 }
 
 #[tokio::test]
@@ -696,9 +658,9 @@ async fn a_change_that_too_few_replicas_have_is_made_and_reported() {
     let safer = inventory.with_replicas(2, SHORT);
     for _ in 0..2 {
         let unmet = safer.reserve(PRODUCT, "bob", 1, LONG).await;
-        assert!(matches!(unmet, Err(InventoryError::NotReplicated { .. })), "{unmet:?}");
+        assert_matches!(unmet, Err(InventoryError::NotReplicated { .. }));
     }
-    assert!(matches!(safer.reserve(PRODUCT, "zoe", 9, LONG).await, Err(InventoryError::OutOfStock { .. })));
+    assert_matches!(safer.reserve(PRODUCT, "zoe", 9, LONG).await, Err(InventoryError::OutOfStock { .. }));
     assert_eq!(safe.level(PRODUCT).await.unwrap(), level(3, 1, 1));
 }
 
@@ -727,14 +689,7 @@ async fn a_user_who_lacks_one_command_changes_nothing() {
     let inventory = stock(&connection, &prefix, 5).await;
     inventory.reserve(PRODUCT, "held", 2, LONG).await.unwrap();
     let own = ["stock", "ledger", "deadlines", "settled", "outbox"].map(|name| key(&inventory, name));
-    let state = async || -> Vec<Value> {
-        let mut state = Vec::new();
-        for key in &own {
-            state.push(connection.send(&["DUMP", key]).await);
-        }
-        state
-    };
-    let before = state().await;
+    let before = dumps(&connection, &own).await;
     for command in ["hset", "zadd", "zrem", "set", "rpush"] {
         let user = format!("{}no-{command}", prefix.trim_end_matches(':'));
         let rights = ["ACL", "SETUSER", &user, "on", ">pw", "~*", "&*", "+@all"];
@@ -752,7 +707,7 @@ async fn a_user_who_lacks_one_command_changes_nothing() {
         }
         let refused = limited.release(PRODUCT, "held").await.unwrap_err();
         assert!(refused.to_string().contains("may run"), "{refused}");
-        assert_eq!(state().await, before, "{command}");
+        assert_eq!(dumps(&connection, &own).await, before, "{command}");
     }
 }
 

@@ -2,12 +2,14 @@ use std::time::Duration;
 
 use lab_server::Server;
 use lab_testing::faults::lossy_proxy;
-use lab_testing::{TestConnection, everywhere, prefix, until};
+use lab_testing::{TestConnection, prefix, until};
 use patterns::job_queue::{
     Due, Effect, Enqueued, Job, JobError, JobQueue, LATEST_DUE, MAX_BATCH, MAX_PAYLOAD_BYTES,
     MAX_REASON_BYTES, NewJob, Outcome, Settings, Settled, State, WORKER_LOST,
 };
 use patterns::script::StoreError;
+
+use crate::{dumps, everywhere};
 
 fn queue(connection: &TestConnection, prefix: &str) -> JobQueue<TestConnection> {
     JobQueue::new(connection.clone(), prefix, "emails").unwrap()
@@ -28,8 +30,8 @@ async fn adds_up(queue: &JobQueue<TestConnection>) {
     assert_eq!((counts.enqueued, counts.astray), (accounted, 0), "{counts:?}");
 }
 
-#[tokio::test]
-async fn an_id_is_one_job_also_after_it_has_finished() {
+#[test]
+fn an_id_is_one_job_also_after_it_has_finished() {
     everywhere(async |connection, prefix| {
         let queue = queue(&connection, &prefix);
         let ann = NewJob::new("{a}\n*:%", "");
@@ -53,12 +55,11 @@ async fn an_id_is_one_job_also_after_it_has_finished() {
         assert_eq!(queue.reserve(10).await.unwrap().jobs, []);
         assert_eq!(queue.counts().await.unwrap().completed, 2);
         adds_up(&queue).await;
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_job_that_fails_comes_back_after_a_pause_and_dies_in_the_end() {
+#[test]
+fn a_job_that_fails_comes_back_after_a_pause_and_dies_in_the_end() {
     everywhere(async |connection, prefix| {
         let settings =
             Settings { first_pause: Duration::from_millis(2), max_failures: 3, ..Settings::default() };
@@ -69,8 +70,7 @@ async fn a_job_that_fails_comes_back_after_a_pause_and_dies_in_the_end() {
                 let Some(job) = queue.reserve(1).await.unwrap().jobs.pop() else { return false };
                 assert_eq!(job.attempt(), attempt);
                 queue.fail(&job, "no: such host").await.unwrap();
-                let again = queue.fail(&job, "no").await;
-                assert!(matches!(again, Err(JobError::LeaseLost)), "{again:?}");
+                assert_matches!(queue.fail(&job, "no").await, Err(JobError::LeaseLost));
                 true
             })
             .await;
@@ -86,12 +86,11 @@ async fn a_job_that_fails_comes_back_after_a_pause_and_dies_in_the_end() {
         let job = queue.reserve(1).await.unwrap().jobs.remove(0);
         assert_eq!(job.attempt(), 1);
         adds_up(&queue).await;
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn effects_are_written_with_the_completion_or_not_at_all() {
+#[test]
+fn effects_are_written_with_the_completion_or_not_at_all() {
     everywhere(async |connection, prefix| {
         let settings = Settings { visibility: Duration::from_millis(50), ..Settings::default() };
         let queue = queue(&connection, &prefix);
@@ -108,16 +107,14 @@ async fn effects_are_written_with_the_completion_or_not_at_all() {
             true
         })
         .await;
-        let refused = queue.complete_with(&late, &effects).await;
-        assert!(matches!(refused, Err(JobError::LeaseLost)), "{refused:?}");
+        assert_matches!(queue.complete_with(&late, &effects).await, Err(JobError::LeaseLost));
         assert_eq!(connection.send::<u32>(&["GET", &sent]).await, 1);
         assert_eq!(WORKER_LOST, "worker lost");
         let later = NewJob::new("later", "").with_due(Due::After(Duration::from_hours(1)));
         queue.enqueue(&later).await.unwrap();
         assert!(queue.reserve(1).await.unwrap().next_in.unwrap() > Duration::from_mins(59));
         adds_up(&queue).await;
-    })
-    .await;
+    });
 }
 
 /// One whose jobs come back as soon as their worker is gone.
@@ -138,8 +135,8 @@ async fn next(queue: &JobQueue<TestConnection>) -> Job {
 }
 
 /// Q5 of the cases from the field: a crash is an attempt with a limit of its own, a planned hand-back is none.
-#[tokio::test]
-async fn a_job_that_kills_its_workers_is_quarantined_and_a_hand_back_is_no_attempt() {
+#[test]
+fn a_job_that_kills_its_workers_is_quarantined_and_a_hand_back_is_no_attempt() {
     everywhere(async |connection, prefix| {
         let queue = impatient(&connection, &prefix);
         enqueue(&queue, &["killer"]).await;
@@ -163,19 +160,18 @@ async fn a_job_that_kills_its_workers_is_quarantined_and_a_hand_back_is_no_attem
             let job = patient.reserve(1).await.unwrap().jobs.remove(0);
             assert_eq!((job.id.as_str(), job.attempt()), ("a", 1), "it keeps its place");
             patient.give_back(&job).await.unwrap();
-            assert!(matches!(patient.complete(&job).await, Err(JobError::LeaseLost)));
+            assert_matches!(patient.complete(&job).await, Err(JobError::LeaseLost));
         }
         let job = patient.reserve(1).await.unwrap().jobs.remove(0);
         patient.complete(&job).await.unwrap();
         adds_up(&queue).await;
         adds_up(&patient).await;
-    })
-    .await;
+    });
 }
 
 /// Q2: whatever part of a job vanishes, it is found again, or dropped and counted.
-#[tokio::test]
-async fn a_part_that_vanishes_hides_no_job_and_stops_no_worker() {
+#[test]
+fn a_part_that_vanishes_hides_no_job_and_stops_no_worker() {
     everywhere(async |connection, prefix| {
         let queue = impatient(&connection, &prefix);
         let [jobs, ready, delayed, running, dead, finished, ..] = queue.keys().clone();
@@ -230,8 +226,7 @@ async fn a_part_that_vanishes_hides_no_job_and_stops_no_worker() {
             assert_eq!((after.pending(), after.dead), (before.pending(), before.dead), "{lost}");
             assert_eq!(queue.enqueue(&NewJob::new(done.id, "")).await.unwrap(), Enqueued::AlreadyFinished);
         }
-    })
-    .await;
+    });
 }
 
 /// Q3: what is not stored is not acknowledged. Memory is full, so enqueue is refused, and workers go on.
@@ -336,8 +331,8 @@ async fn twenty_thousand_expired_jobs_come_back_a_hundred_at_a_time() {
     assert!(before + 1 - after <= 12 && before > after, "{before} and then {after}");
 }
 
-#[tokio::test]
-async fn jobs_come_by_priority_then_arrival_and_when_they_are_due() {
+#[test]
+fn jobs_come_by_priority_then_arrival_and_when_they_are_due() {
     everywhere(async |connection, prefix| {
         let queue = queue(&connection, &prefix);
         let past = NewJob::new("past", "").with_due(Due::At(5));
@@ -364,30 +359,26 @@ async fn jobs_come_by_priority_then_arrival_and_when_they_are_due() {
         assert_eq!((delayed.len(), delayed[1].at), (2, LATEST_DUE));
         let running = queue.page(State::Running, 1, 2).await.unwrap();
         assert_eq!(running.len(), 2);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_full_queue_refuses_and_large_payloads_are_refused_before_they_are_sent() {
+#[test]
+fn a_full_queue_refuses_and_large_payloads_are_refused_before_they_are_sent() {
     everywhere(async |connection, prefix| {
         let queue =
             queue(&connection, &prefix).with_settings(Settings { max_jobs: 2, ..Settings::default() });
         let large = NewJob::new("large", vec![7; MAX_PAYLOAD_BYTES]);
         assert_eq!(queue.enqueue(&large).await.unwrap(), Enqueued::New);
         let both = [NewJob::new("b", "b"), NewJob::new("c", "")];
-        let refused = queue.enqueue_many(&both).await;
-        assert!(matches!(refused, Err(JobError::Full { jobs: 1, max: 2 })), "{refused:?}");
+        assert_matches!(queue.enqueue_many(&both).await, Err(JobError::Full { jobs: 1, max: 2 }));
         assert_eq!(queue.enqueue(&both[0]).await.unwrap(), Enqueued::New, "all of them or none");
         assert_eq!(queue.enqueue(&both[0]).await.unwrap(), Enqueued::AlreadyQueued, "it takes no room");
         let sent = connection
             .round_trips_of(async {
                 let too_large = NewJob::new("d", vec![7; MAX_PAYLOAD_BYTES + 1]);
-                let refused = queue.enqueue(&too_large).await;
-                assert!(matches!(refused, Err(JobError::TooLarge { .. })), "{refused:?}");
+                assert_matches!(queue.enqueue(&too_large).await, Err(JobError::TooLarge { .. }));
                 let many = vec![NewJob::new("e", ""); MAX_BATCH + 1];
-                let refused = queue.enqueue_many(&many).await;
-                assert!(matches!(refused, Err(JobError::TooMany { jobs: 501 })), "{refused:?}");
+                assert_matches!(queue.enqueue_many(&many).await, Err(JobError::TooMany { jobs: 501 }));
                 assert!(queue.enqueue(&NewJob::new("", "")).await.is_err());
             })
             .await;
@@ -399,12 +390,11 @@ async fn a_full_queue_refuses_and_large_payloads_are_refused_before_they_are_sen
         assert_eq!(ids(&queue.reserve(10).await.unwrap().jobs), ["b"]);
         queue.complete(&first.jobs[0]).await.unwrap();
         assert_eq!(queue.enqueue(&both[1]).await.unwrap(), Enqueued::New);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_key_of_another_type_stops_a_call_before_it_writes() {
+#[test]
+fn a_key_of_another_type_stops_a_call_before_it_writes() {
     everywhere(async |connection, prefix| {
         for number in 0..8 {
             let name = format!("queue-{number}");
@@ -413,12 +403,9 @@ async fn a_key_of_another_type_stops_a_call_before_it_writes() {
             let job = queue.reserve(1).await.unwrap().jobs.remove(0);
             let keys = queue.keys().clone();
             let () = connection.send(&["SET", &keys[number], "x"]).await;
-            let before = contents(&connection, &keys).await;
+            let before = dumps(&connection, &keys).await;
             let wrong = |result: Result<(), JobError>| {
-                assert!(
-                    matches!(result, Err(JobError::Store(StoreError::WrongType(_)))),
-                    "{number}: {result:?}"
-                );
+                assert_matches!(result, Err(JobError::Store(StoreError::WrongType(_))), "{number}");
             };
             wrong(queue.enqueue(&NewJob::new("c", "")).await.map(drop));
             wrong(queue.reserve(1).await.map(drop).map_err(JobError::from));
@@ -426,22 +413,13 @@ async fn a_key_of_another_type_stops_a_call_before_it_writes() {
             if [0, 3, 4, 5, 7].contains(&number) {
                 wrong(queue.complete(&job).await);
             }
-            assert_eq!(contents(&connection, &keys).await, before, "{number}");
+            assert_eq!(dumps(&connection, &keys).await, before, "{number}");
         }
-    })
-    .await;
+    });
 }
 
-async fn contents(connection: &TestConnection, keys: &[String]) -> Vec<Vec<u8>> {
-    let mut contents = Vec::new();
-    for key in keys {
-        contents.push(connection.send::<Option<Vec<u8>>>(&["DUMP", key]).await.unwrap_or_default());
-    }
-    contents
-}
-
-#[tokio::test]
-async fn an_effect_that_cannot_be_written_completes_nothing_and_writes_nothing() {
+#[test]
+fn an_effect_that_cannot_be_written_completes_nothing_and_writes_nothing() {
     everywhere(async |connection, prefix| {
         let queue = queue(&connection, &prefix);
         let [text, set, number, hash] =
@@ -460,10 +438,10 @@ async fn an_effect_that_cannot_be_written_completes_nothing_and_writes_nothing()
             Effect::set(&number, "abc"),
         ] {
             let refused = queue.complete_with(&jobs[0], &[good.clone(), bad.clone()]).await;
-            assert!(matches!(refused, Err(JobError::EffectRefused)), "{bad:?}: {refused:?}");
+            assert_matches!(refused, Err(JobError::EffectRefused), "{bad:?}");
         }
         let own = queue.complete_with(&jobs[0], &[Effect::set(&queue.keys()[0], "x")]).await;
-        assert!(matches!(own, Err(JobError::EffectKey { .. })), "{own:?}");
+        assert_matches!(own, Err(JobError::EffectKey { .. }));
         assert_eq!(connection.send::<u32>(&["EXISTS", &number, &hash]).await, 0);
 
         // One that is refused does not keep the others.
@@ -492,12 +470,11 @@ async fn an_effect_that_cannot_be_written_completes_nothing_and_writes_nothing()
         queue.complete_with(&jobs[0], &all).await.unwrap();
         assert_eq!(connection.send::<u32>(&["LLEN", &queue.effect_key("list").unwrap()]).await, 1, "once");
         adds_up(&queue).await;
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn no_more_jobs_start_in_a_window_than_the_rate_says() {
+#[test]
+fn no_more_jobs_start_in_a_window_than_the_rate_says() {
     everywhere(async |connection, prefix| {
         let settings = Settings { rate: Some((3, Duration::from_hours(1))), ..Settings::default() };
         let queue = queue(&connection, &prefix).with_settings(settings);
@@ -509,12 +486,11 @@ async fn no_more_jobs_start_in_a_window_than_the_rate_says() {
         // The window ends.
         let () = connection.send(&["HSET", &queue.keys()[6], "window", "1"]).await;
         assert_eq!(queue.reserve(9).await.unwrap().jobs.len(), 2);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn jobs_of_a_state_are_purged_in_batches_and_running_ones_never() {
+#[test]
+fn jobs_of_a_state_are_purged_in_batches_and_running_ones_never() {
     everywhere(async |connection, prefix| {
         let queue = queue(&connection, &prefix);
         enqueue(&queue, &["a", "b", "c", "d"]).await;
@@ -532,8 +508,7 @@ async fn jobs_of_a_state_are_purged_in_batches_and_running_ones_never() {
         queue.complete(&jobs[1]).await.unwrap();
         assert_eq!(queue.counts().await.unwrap().purged, 3);
         adds_up(&queue).await;
-    })
-    .await;
+    });
 }
 
 #[tokio::test]

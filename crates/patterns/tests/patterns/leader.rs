@@ -3,11 +3,13 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use lab_server::Server;
-use lab_testing::{TIMEOUT, TestConnection, everywhere, until};
+use lab_testing::{TIMEOUT, TestConnection, until};
 use patterns::fence::{Fence, FenceError};
 use patterns::leader::{Candidate, Elections, LeaderError, Standing};
 use patterns::script::StoreError;
 use tokio::time::{sleep, timeout};
+
+use crate::everywhere;
 
 const SHORT: Duration = Duration::from_secs(1);
 
@@ -15,8 +17,8 @@ fn elections(connection: &TestConnection, prefix: &str) -> Elections<TestConnect
     Elections::new(connection.clone(), prefix).with_lease(SHORT)
 }
 
-#[tokio::test]
-async fn of_candidates_at_the_same_moment_one_leads() {
+#[test]
+fn of_candidates_at_the_same_moment_one_leads() {
     everywhere(async |connection, prefix| {
         let elections = elections(&connection, &prefix).with_lease(TIMEOUT);
         let candidates: Vec<_> = (0..20).map(|_| Candidate::new("same name").unwrap()).collect();
@@ -35,12 +37,11 @@ async fn of_candidates_at_the_same_moment_one_leads() {
         assert!(!elections.resign("{e}", first).await.unwrap());
         let Standing::Leads(next) = elections.campaign("{e}", second).await.unwrap() else { panic!() };
         assert!(next.number > term.number);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_candidate_takes_over_when_the_leader_resigns_dies_or_loses_its_key() {
+#[test]
+fn a_candidate_takes_over_when_the_leader_resigns_dies_or_loses_its_key() {
     everywhere(async |connection, prefix| {
         let elections = elections(&connection, &prefix);
         let first = elections.stand("e", "first").unwrap();
@@ -62,8 +63,7 @@ async fn a_candidate_takes_over_when_the_leader_resigns_dies_or_loses_its_key() 
         assert!(later > three);
         assert_eq!(third.lead(three, async {}).await, None, "that term is over");
         assert_eq!(third.last_error(), None);
-    })
-    .await;
+    });
 }
 
 #[tokio::test]
@@ -121,21 +121,21 @@ async fn a_leader_that_was_frozen_knows_it_at_once_and_cannot_write() {
     assert_eq!(frozen.term(), None, "the first statement after the freeze");
     assert!(next > term);
     let late = records.write("r", term, &[("by", "frozen")]).await;
-    assert!(matches!(late, Err(FenceError::Stale { seen, .. }) if seen == next), "{late:?}");
+    assert_matches!(late, Err(FenceError::Stale { seen, .. }) if seen == next);
     let again = frozen.elected().await;
     assert!(again > next);
     records.write("r", again, &[("by", "frozen")]).await.unwrap();
 }
 
-#[tokio::test]
-async fn what_another_program_wrote_is_an_error_that_the_candidacy_shows() {
+#[test]
+fn what_another_program_wrote_is_an_error_that_the_candidacy_shows() {
     everywhere(async |connection, prefix| {
         let elections = elections(&connection, &prefix);
         let [leader, _] = elections.keys("e").unwrap();
         let _: () = connection.send(&["SET", &leader, "mine"]).await;
         let error = elections.campaign("e", &Candidate::new("a").unwrap()).await.unwrap_err();
-        assert!(matches!(error, LeaderError::Store(StoreError::Malformed(_))), "{error}");
-        assert!(matches!(elections.leader("e").await, Err(StoreError::Malformed(_))));
+        assert_matches!(error, LeaderError::Store(StoreError::Malformed(_)));
+        assert_matches!(elections.leader("e").await, Err(StoreError::Malformed(_)));
         let candidacy = elections.stand("e", "a").unwrap();
         until("the error is shown", async || candidacy.last_error().is_some()).await;
         let _: () = connection.send(&["DEL", &leader]).await;
@@ -143,18 +143,16 @@ async fn what_another_program_wrote_is_an_error_that_the_candidacy_shows() {
         until("the error is gone", async || candidacy.last_error().is_none()).await;
         assert!(elections.stand("", "a").is_err());
         assert!(elections.stand("e", "").is_err());
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn each_call_is_one_round_trip() {
+#[test]
+fn each_call_is_one_round_trip() {
     everywhere(async |connection, prefix| {
         let elections = elections(&connection, &prefix);
         let candidate = Candidate::new("a").unwrap();
         assert_eq!(connection.round_trips_of(elections.campaign("e", &candidate)).await, 1);
         assert_eq!(connection.round_trips_of(elections.leader("e")).await, 1);
         assert_eq!(connection.round_trips_of(elections.resign("e", &candidate)).await, 1);
-    })
-    .await;
+    });
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use lab_server::Server;
 use lab_testing::faults::lossy_proxy;
 use lab_testing::slots::HalfMovedSlots;
-use lab_testing::{TestConnection, everywhere, prefix, until};
+use lab_testing::{TestConnection, prefix, until};
 use patterns::fixed_window::{self, FixedWindow, FixedWindowAlgorithm};
 use patterns::limit::{
     Algorithm, Decision, IfUnreachable, Limit, LimitError, Limiter, MAX_LIMITS, MAX_QUOTA, MAX_WINDOW,
@@ -20,6 +20,7 @@ use redis::aio::ConnectionLike;
 use tokio::task::JoinSet;
 
 use crate::virtual_clock::VirtualClock;
+use crate::{dumps, everywhere};
 
 const DAY: Duration = Duration::from_hours(24);
 const HOUR: Duration = Duration::from_hours(1);
@@ -32,6 +33,15 @@ macro_rules! for_each_algorithm {
         $check::<SlidingLogAlgorithm>($($argument),*).await;
         $check::<SlidingCounterAlgorithm>($($argument),*).await;
         $check::<TokenBucketAlgorithm>($($argument),*).await;
+    };
+}
+
+/// The same everywhere.
+macro_rules! everywhere_for_each_algorithm {
+    ($check:ident) => {
+        everywhere(async |connection, prefix| {
+            for_each_algorithm!($check(&connection, &prefix));
+        });
     };
 }
 
@@ -62,14 +72,6 @@ async fn ttl(connection: &TestConnection, key: &str) -> i64 {
     connection.send(&["PTTL", key]).await
 }
 
-async fn dump(connection: &TestConnection, keys: &[String]) -> Vec<Value> {
-    let mut dumps = Vec::new();
-    for key in keys {
-        dumps.push(connection.send(&["DUMP", key]).await);
-    }
-    dumps
-}
-
 fn shown(decision: &Decision) -> (bool, u32, bool) {
     (decision.admitted, decision.remaining, decision.retry_after.is_some())
 }
@@ -86,19 +88,19 @@ fn a_limit_that_no_limiter_can_keep_is_refused() {
     for window in [Duration::ZERO, Duration::from_micros(1_999), MAX_WINDOW + Duration::from_millis(1)] {
         assert_eq!(made(&[limit(1, window)]), Some(LimitError::Window { window }));
     }
-    assert!(matches!(made(&[limit(MAX_QUOTA + 1, DAY)]), Some(LimitError::Quota { .. })));
-    assert!(matches!(made(&[limit(1, DAY).with_burst(u32::MAX)]), Some(LimitError::Quota { .. })));
-    assert!(matches!(made(&[Limit::new("", 1, DAY)]), Some(LimitError::Name(_))));
-    assert!(matches!(made(&[]), Some(LimitError::Number { limits: 0 })));
-    assert!(matches!(made(&[limit(1, DAY), limit(2, HOUR)]), Some(LimitError::SameName { .. })));
+    assert_matches!(made(&[limit(MAX_QUOTA + 1, DAY)]), Some(LimitError::Quota { .. }));
+    assert_matches!(made(&[limit(1, DAY).with_burst(u32::MAX)]), Some(LimitError::Quota { .. }));
+    assert_matches!(made(&[Limit::new("", 1, DAY)]), Some(LimitError::Name(_)));
+    assert_matches!(made(&[]), Some(LimitError::Number { limits: 0 }));
+    assert_matches!(made(&[limit(1, DAY), limit(2, HOUR)]), Some(LimitError::SameName { .. }));
     let many: Vec<Limit> = (0..=MAX_LIMITS).map(|n| Limit::new(&n.to_string(), 1, DAY)).collect();
-    assert!(matches!(made(&many), Some(LimitError::Number { .. })));
+    assert_matches!(made(&many), Some(LimitError::Number { .. }));
     assert_eq!(made(&many[1..]), None);
 
     let bucket =
         |limit: Limit| TokenBucket::new(NoConnection, "", &[limit], IfUnreachable::Refuse).map(|_| ()).err();
     assert_eq!(bucket(limit(MAX_QUOTA, Duration::from_secs(1))), None);
-    assert!(matches!(bucket(limit(1_001, Duration::from_millis(1))), Some(LimitError::TooFast { .. })));
+    assert_matches!(bucket(limit(1_001, Duration::from_millis(1))), Some(LimitError::TooFast { .. }));
     assert_eq!(bucket(limit(1, DAY).with_burst(365)), None);
     assert_eq!(bucket(limit(1, DAY).with_burst(366)), Some(LimitError::TooSlow { burst: 366 }));
 }
@@ -139,8 +141,8 @@ fn keys_are_spelled_as_documented() {
     );
 }
 
-#[tokio::test]
-async fn a_limiter_counts_down_and_then_says_how_long_to_wait() {
+#[test]
+fn a_limiter_counts_down_and_then_says_how_long_to_wait() {
     async fn check<A: Algorithm>(connection: &TestConnection, prefix: &str) {
         let limits = [Limit::new("day", 3, DAY)];
         let (limiter, caller) = (limiter::<A, _>(connection, prefix, &limits), caller::<A>());
@@ -157,10 +159,7 @@ async fn a_limiter_counts_down_and_then_says_how_long_to_wait() {
         assert!(limiter.admit(&format!("not {caller}")).await.unwrap().admitted);
     }
 
-    everywhere(async |connection, prefix| {
-        for_each_algorithm!(check(&connection, &prefix));
-    })
-    .await;
+    everywhere_for_each_algorithm!(check);
 }
 
 #[tokio::test]
@@ -188,8 +187,8 @@ async fn headers_are_structured_fields_in_whole_seconds() {
     assert_eq!(refused.headers()[2], ("retry-after", seconds.to_string()));
 }
 
-#[tokio::test]
-async fn each_call_is_one_round_trip() {
+#[test]
+fn each_call_is_one_round_trip() {
     async fn check<A: Algorithm>(connection: &TestConnection, prefix: &str) {
         let limits = [Limit::new("hour", 2, HOUR), Limit::new("day", 20, DAY)];
         let (limiter, caller) = (limiter::<A, _>(connection, prefix, &limits), caller::<A>());
@@ -204,14 +203,11 @@ async fn each_call_is_one_round_trip() {
         assert_eq!(connection.round_trips_of(limiter.reset(&caller)).await, 1);
     }
 
-    lab_testing::everywhere(async |connection, prefix| {
-        for_each_algorithm!(check(&connection, &prefix));
-    })
-    .await;
+    everywhere_for_each_algorithm!(check);
 }
 
-#[tokio::test]
-async fn every_key_has_a_ttl_after_each_request_and_is_gone_in_the_end() {
+#[test]
+fn every_key_has_a_ttl_after_each_request_and_is_gone_in_the_end() {
     async fn check<A: Algorithm>(connection: &TestConnection, prefix: &str) {
         // In an hour nothing ends while we look.
         let limits = [Limit::new("hour", 2, HOUR), Limit::new("day", 3, DAY)];
@@ -233,14 +229,11 @@ async fn every_key_has_a_ttl_after_each_request_and_is_gone_in_the_end() {
         assert!(short.admit(&caller).await.unwrap().admitted, "{caller}");
     }
 
-    everywhere(async |connection, prefix| {
-        for_each_algorithm!(check(&connection, &prefix));
-    })
-    .await;
+    everywhere_for_each_algorithm!(check);
 }
 
-#[tokio::test]
-async fn several_limits_count_a_request_together_or_not_at_all() {
+#[test]
+fn several_limits_count_a_request_together_or_not_at_all() {
     async fn check<A: Algorithm>(connection: &TestConnection, prefix: &str) {
         let limits = [Limit::new("hour", 5, HOUR), Limit::new("day", 8, DAY)];
         let (limiter, caller) = (limiter::<A, _>(connection, prefix, &limits), caller::<A>());
@@ -248,7 +241,7 @@ async fn several_limits_count_a_request_together_or_not_at_all() {
         let remaining = |decision: &Decision| [0, 1].map(|limit: usize| decision.limits[limit].remaining);
         let first = limiter.admit_many(&caller, 4).await.unwrap();
         assert_eq!((first.admitted, first.remaining, remaining(&first)), (true, 1, [1, 4]), "{caller}");
-        let before = dump(connection, &keys).await;
+        let before = dumps(connection, &keys).await;
         // The first limit refuses, and the second has room.
         for _ in 0..3 {
             let refused = limiter.admit_many(&caller, 2).await.unwrap();
@@ -256,26 +249,23 @@ async fn several_limits_count_a_request_together_or_not_at_all() {
             assert!(refused.limits[0].retry_after.is_some() && refused.limits[1].retry_after.is_none());
             assert_eq!(refused.retry_after, refused.limits[0].retry_after);
         }
-        assert_eq!(dump(connection, &keys).await, before, "{caller}");
+        assert_eq!(dumps(connection, &keys).await, before, "{caller}");
         // The first has room again, and the second refuses.
         let _: i64 = connection.send(&["DEL", &keys[0]]).await;
         let refused = limiter.admit_many(&caller, 5).await.unwrap();
         assert_eq!((refused.admitted, remaining(&refused)), (false, [5, 4]), "{caller}");
         assert!(refused.limits[0].retry_after.is_none() && refused.limits[1].retry_after.is_some());
         assert_eq!(connection.send::<i64>(&["EXISTS", &keys[0]]).await, 0);
-        assert_eq!(dump(connection, &keys[1..]).await, before[1..], "{caller}");
+        assert_eq!(dumps(connection, &keys[1..]).await, before[1..], "{caller}");
         let last = limiter.admit_many(&caller, 4).await.unwrap();
         assert_eq!((last.admitted, remaining(&last)), (true, [1, 0]), "{caller}");
     }
 
-    everywhere(async |connection, prefix| {
-        for_each_algorithm!(check(&connection, &prefix));
-    })
-    .await;
+    everywhere_for_each_algorithm!(check);
 }
 
-#[tokio::test]
-async fn a_request_that_costs_more_than_a_limit_never_gets_in_and_is_not_told_to_wait() {
+#[test]
+fn a_request_that_costs_more_than_a_limit_never_gets_in_and_is_not_told_to_wait() {
     async fn check<A: Algorithm>(connection: &TestConnection, prefix: &str) {
         let (none, some) = ([Limit::new("none", 0, HOUR)], [Limit::new("some", 5, MINUTE)]);
         let caller = caller::<A>();
@@ -291,37 +281,31 @@ async fn a_request_that_costs_more_than_a_limit_never_gets_in_and_is_not_told_to
         assert_eq!(shown(&some.admit_many(&caller, 5).await.unwrap()), (true, 0, false), "{caller}");
     }
 
-    everywhere(async |connection, prefix| {
-        for_each_algorithm!(check(&connection, &prefix));
-    })
-    .await;
+    everywhere_for_each_algorithm!(check);
 }
 
-#[tokio::test]
-async fn peeking_takes_nothing_and_a_reset_forgets() {
+#[test]
+fn peeking_takes_nothing_and_a_reset_forgets() {
     async fn check<A: Algorithm>(connection: &TestConnection, prefix: &str) {
         let limits = [Limit::new("hour", 5, HOUR), Limit::new("day", 8, DAY)];
         let (limiter, caller) = (limiter::<A, _>(connection, prefix, &limits), caller::<A>());
         assert_eq!(shown(&limiter.peek(&caller, 5).await.unwrap()), (true, 5, false), "{caller}");
         let _ = limiter.admit_many(&caller, 3).await.unwrap();
-        let before = dump(connection, &limiter.keys(&caller).unwrap()).await;
+        let before = dumps(connection, &limiter.keys(&caller).unwrap()).await;
         assert_eq!(shown(&limiter.peek(&caller, 2).await.unwrap()), (true, 2, false), "{caller}");
         assert_eq!(shown(&limiter.peek(&caller, 3).await.unwrap()), (false, 2, true), "{caller}");
-        assert_eq!(dump(connection, &limiter.keys(&caller).unwrap()).await, before, "{caller}");
+        assert_eq!(dumps(connection, &limiter.keys(&caller).unwrap()).await, before, "{caller}");
         for _ in 0..2 {
             limiter.reset(&caller).await.unwrap();
         }
         assert_eq!(limiter.admit(&caller).await.unwrap().remaining, 4, "{caller}");
     }
 
-    everywhere(async |connection, prefix| {
-        for_each_algorithm!(check(&connection, &prefix));
-    })
-    .await;
+    everywhere_for_each_algorithm!(check);
 }
 
-#[tokio::test]
-async fn a_refund_gives_back_once_what_was_taken() {
+#[test]
+fn a_refund_gives_back_once_what_was_taken() {
     async fn check<A: Algorithm>(connection: &TestConnection, prefix: &str) {
         let limits = [Limit::new("hour", 5, HOUR), Limit::new("day", 8, DAY)];
         let (limiter, caller) = (limiter::<A, _>(connection, prefix, &limits), caller::<A>());
@@ -353,10 +337,7 @@ async fn a_refund_gives_back_once_what_was_taken() {
         }
     }
 
-    everywhere(async |connection, prefix| {
-        for_each_algorithm!(check(&connection, &prefix));
-    })
-    .await;
+    everywhere_for_each_algorithm!(check);
 }
 
 #[tokio::test]
@@ -377,8 +358,8 @@ async fn a_request_that_no_longer_counts_gives_nothing_back() {
     for_each_algorithm!(check(&connection, &prefix));
 }
 
-#[tokio::test]
-async fn a_foreign_value_is_named_and_left_alone() {
+#[test]
+fn a_foreign_value_is_named_and_left_alone() {
     async fn check<A: Algorithm>(connection: &TestConnection, prefix: &str) {
         let limits = [Limit::new("hour", 5, HOUR), Limit::new("day", 8, DAY)];
         let (limiter, caller) = (limiter::<A, _>(connection, prefix, &limits), caller::<A>());
@@ -391,7 +372,7 @@ async fn a_foreign_value_is_named_and_left_alone() {
             // The first is fine, the second is not.
             let _: i64 = connection.send(&["DEL", &keys[1]]).await;
             let _: Value = connection.send(&[command, &keys[1], value]).await;
-            let before = dump(connection, &keys).await;
+            let before = dumps(connection, &keys).await;
             let errors = [
                 limiter.admit(&caller).await.unwrap_err(),
                 limiter.refund(&caller, &admitted, "1").await.unwrap_err(),
@@ -404,40 +385,35 @@ async fn a_foreign_value_is_named_and_left_alone() {
                     _ => panic!("{caller} with {command} {value}: {error:?}"),
                 }
             }
-            assert_eq!(dump(connection, &keys).await, before, "{caller} with {command} {value}");
+            assert_eq!(dumps(connection, &keys).await, before, "{caller} with {command} {value}");
             assert_eq!(ttl(connection, &keys[1]).await, -1);
         }
     }
 
-    everywhere(async |connection, prefix| {
-        for_each_algorithm!(check(&connection, &prefix));
-    })
-    .await;
+    everywhere_for_each_algorithm!(check);
 }
 
-#[tokio::test]
-async fn a_counter_without_a_ttl_does_not_refuse_forever() {
+#[test]
+fn a_counter_without_a_ttl_does_not_refuse_forever() {
     everywhere(async |connection, prefix| {
         let limiter: FixedWindow<_> = limiter(&connection, &prefix, &[Limit::new("minute", 5, MINUTE)]);
         let key = limiter.keys("7").unwrap().remove(0);
         let _: () = connection.send(&["SET", &key, "5"]).await;
         assert_eq!(limiter.admit("7").await.unwrap().retry_after, Some(MINUTE));
         assert!((1..=60_000).contains(&ttl(&connection, &key).await));
-    })
-    .await;
+    });
 }
 
-/// Each client asks so many times; returns how many requests were admitted, refused, and answered by an error.
+/// Each client asks so many times; returns how many requests were admitted, refused, and not answered.
 async fn crowd<A: Algorithm>(clients: Vec<Limiter<TestConnection, A>>, requests: usize) -> [usize; 3] {
     let mut crowd = JoinSet::new();
     for client in clients {
         crowd.spawn(async move {
             let mut counts = [0; 3];
             for _ in 0..requests {
-                match client.admit("api_key").await {
-                    Ok(decision) => counts[usize::from(!decision.admitted)] += 1,
-                    Err(_) => counts[2] += 1,
-                }
+                let decision = client.admit("api_key").await.unwrap();
+                let kind = if decision.unreachable.is_some() { 2 } else { usize::from(!decision.admitted) };
+                counts[kind] += 1;
             }
             counts
         });
@@ -480,22 +456,7 @@ async fn when_answers_are_lost_the_server_still_admits_exactly_the_limit() {
             clients.push(limiter::<A, _>(&connection, &prefix, &many()));
         }
         let observer = limiter::<A, _>(&TestConnection::to_server(server).await, &prefix, &many());
-        let mut crowd = JoinSet::new();
-        for client in clients {
-            crowd.spawn(async move {
-                let mut counts = [0; 3];
-                for _ in 0..30 {
-                    let decision = client.admit("api_key").await.unwrap();
-                    let kind =
-                        if decision.unreachable.is_some() { 2 } else { usize::from(!decision.admitted) };
-                    counts[kind] += 1;
-                }
-                counts
-            });
-        }
-        let counts = crowd.join_all().await;
-        let [admitted, refused, unknown] =
-            [0, 1, 2].map(|kind| counts.iter().map(|count| count[kind]).sum::<usize>());
+        let [admitted, refused, unknown] = crowd(clients, 30).await;
         let shown = format!("{admitted} admitted, {refused} refused, {unknown} unknown");
         assert!(proxy.cuts() > 0 && unknown > 0, "{shown}");
         // A client without an answer may have been counted. No request was admitted beyond the limit.
@@ -508,8 +469,8 @@ async fn when_answers_are_lost_the_server_still_admits_exactly_the_limit() {
     for_each_algorithm!(check(&server));
 }
 
-#[tokio::test]
-async fn a_clock_set_back_an_hour_refuses_no_caller_for_longer_than_the_window() {
+#[test]
+fn a_clock_set_back_an_hour_refuses_no_caller_for_longer_than_the_window() {
     async fn check<A: Algorithm>(clock: &VirtualClock, prefix: &str) {
         let limits = [Limit::new("minute", 5, MINUTE), Limit::new("ten", 8, 10 * MINUTE)];
         let (limiter, caller) = (limiter::<A, _>(clock, prefix, &limits), caller::<A>());
@@ -550,8 +511,7 @@ async fn a_clock_set_back_an_hour_refuses_no_caller_for_longer_than_the_window()
     everywhere(async |connection, prefix| {
         let clock = on_virtual_time(&connection);
         for_each_algorithm!(check(&clock, &prefix));
-    })
-    .await;
+    });
 }
 
 #[tokio::test]
@@ -611,7 +571,7 @@ async fn a_user_who_lacks_a_command_changes_nothing() {
         let limits = [Limit::new("hour", 5, HOUR), Limit::new("day", 8, DAY)];
         let (owner, caller) = (limiter::<A, _>(connection, prefix, &limits), caller::<A>());
         let admitted = owner.admit(&caller).await.unwrap();
-        let before = dump(connection, &owner.keys(&caller).unwrap()).await;
+        let before = dumps(connection, &owner.keys(&caller).unwrap()).await;
         let (to_admit, to_refund): (&[&str], &[&str]) = if caller.contains("SlidingLog") {
             (&["RPUSH", "LTRIM", "PEXPIRE"], &["SET", "LSET", "LTRIM"])
         } else if caller.contains("FixedWindow") {
@@ -635,7 +595,7 @@ async fn a_user_who_lacks_a_command_changes_nothing() {
             };
             assert!(refused, "{caller} without {lacks}");
             assert_eq!(
-                dump(connection, &owner.keys(&caller).unwrap()).await,
+                dumps(connection, &owner.keys(&caller).unwrap()).await,
                 before,
                 "{caller} without {lacks}"
             );

@@ -4,11 +4,13 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use lab_testing::faults::lossy_proxy;
-use lab_testing::{TIMEOUT, TestConnection, everywhere, prefix, until};
+use lab_testing::{TIMEOUT, TestConnection, prefix, until};
 use patterns::fence::{Fence, FenceError};
 use patterns::lock::{LockError, Locks, Token};
 use patterns::script::StoreError;
 use tokio::time::sleep;
+
+use crate::everywhere;
 
 const SHORT: Duration = Duration::from_millis(150);
 const LONG: Duration = Duration::from_mins(5);
@@ -21,8 +23,8 @@ fn locks(connection: &TestConnection, prefix: &str, owner: &str) -> Locks<TestCo
     Locks::new(connection.clone(), prefix, owner).with_ttl(LONG)
 }
 
-#[tokio::test]
-async fn one_holds_it_and_others_learn_who_does() {
+#[test]
+fn one_holds_it_and_others_learn_who_does() {
     everywhere(async |connection, prefix| {
         let owner = "worker:1\n{é}";
         let (ours, theirs) = (locks(&connection, &prefix, owner), locks(&connection, &prefix, "other"));
@@ -42,12 +44,11 @@ async fn one_holds_it_and_others_learn_who_does() {
         assert_eq!(ours.holder("{a}:b").await.unwrap(), None);
         let next = theirs.try_acquire("{a}:b", &token()).await.unwrap();
         assert!(next.number() > held.number());
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn the_same_token_is_the_same_holder_and_the_same_owner_is_refused() {
+#[test]
+fn the_same_token_is_the_same_holder_and_the_same_owner_is_refused() {
     everywhere(async |connection, prefix| {
         let locks = locks(&connection, &prefix, "me");
         let token = token();
@@ -56,13 +57,12 @@ async fn the_same_token_is_the_same_holder_and_the_same_owner_is_refused() {
         assert_eq!(first.number(), again.number());
         // It does not wait for itself.
         let refused = locks.acquire("a", &Token::random().unwrap(), TIMEOUT).await;
-        assert!(matches!(refused, Err(LockError::Reentrant { .. })), "{refused:?}");
-    })
-    .await;
+        assert_matches!(refused, Err(LockError::Reentrant { .. }));
+    });
 }
 
-#[tokio::test]
-async fn numbers_grow_when_the_lock_expires_is_deleted_or_loses_its_number() {
+#[test]
+fn numbers_grow_when_the_lock_expires_is_deleted_or_loses_its_number() {
     everywhere(async |connection, prefix| {
         let locks = locks(&connection, &prefix, "me");
         let [lock, number] = locks.keys("a").unwrap();
@@ -85,12 +85,11 @@ async fn numbers_grow_when_the_lock_expires_is_deleted_or_loses_its_number() {
         let _: () = connection.send(&["SET", &number, "9000000000000000"]).await;
         let _: () = connection.send(&["DEL", &lock]).await;
         assert_eq!(locks.try_acquire("a", &token()).await.unwrap().number(), 9_000_000_000_000_001);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_waiter_gets_the_lock_when_it_is_released_or_expires() {
+#[test]
+fn a_waiter_gets_the_lock_when_it_is_released_or_expires() {
     everywhere(async |connection, prefix| {
         let (ours, theirs) = (locks(&connection, &prefix, "us"), locks(&connection, &prefix, "them"));
         let held = ours.try_acquire("a", &token()).await.unwrap();
@@ -105,14 +104,12 @@ async fn a_waiter_gets_the_lock_when_it_is_released_or_expires() {
         // This holder dies.
         ours.clone().with_ttl(SHORT).try_acquire("a", &token()).await.unwrap();
         theirs.acquire("a", &token(), TIMEOUT).await.unwrap();
-        let refused = ours.acquire("a", &token(), SHORT).await;
-        assert!(matches!(refused, Err(LockError::Held { .. })), "{refused:?}");
-    })
-    .await;
+        assert_matches!(ours.acquire("a", &token(), SHORT).await, Err(LockError::Held { .. }));
+    });
 }
 
-#[tokio::test]
-async fn a_guard_renews_beyond_the_ttl_and_not_after_its_release() {
+#[test]
+fn a_guard_renews_beyond_the_ttl_and_not_after_its_release() {
     everywhere(async |connection, prefix| {
         let ttl = Duration::from_secs(2);
         let locks = locks(&connection, &prefix, "me").with_ttl(ttl);
@@ -130,25 +127,22 @@ async fn a_guard_renews_beyond_the_ttl_and_not_after_its_release() {
         drop(guard);
         let free = async || locks.holder("a").await.unwrap().is_none();
         until("the lock of a dropped guard expires", free).await;
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_guard_that_loses_its_lock_drops_its_work() {
+#[test]
+fn a_guard_that_loses_its_lock_drops_its_work() {
     everywhere(async |connection, prefix| {
         let locks = locks(&connection, &prefix, "me").with_ttl(SHORT);
         let guard = locks.guard("a", &token(), TIMEOUT).await.unwrap();
         let _: () = connection.send(&["DEL", &locks.keys("a").unwrap()[0]]).await;
-        let dropped = guard.run(sleep(TIMEOUT)).await;
-        assert!(matches!(dropped, Err(LockError::Lost)), "{dropped:?}");
+        assert_matches!(guard.run(sleep(TIMEOUT)).await, Err(LockError::Lost));
         assert!(!guard.is_held());
         let mut held = locks.try_acquire("a", &token()).await.unwrap();
         locks.release("a", held.token()).await.unwrap();
-        assert!(matches!(locks.renew(&mut held).await, Err(LockError::Lost)));
+        assert_matches!(locks.renew(&mut held).await, Err(LockError::Lost));
         assert!(!guard.release().await.unwrap());
-    })
-    .await;
+    });
 }
 
 /// The renewal is not armed after the release: the caller is canceled when the server has said yes, and before it knows.
@@ -193,8 +187,7 @@ async fn after_a_lost_reply_the_same_token_takes_or_releases() {
     locks.release("a", &mine).await.unwrap();
 
     proxy.cut_replies(1);
-    let unknown = locks.try_acquire("a", &mine).await;
-    assert!(matches!(unknown, Err(LockError::Store(StoreError::Redis(_)))), "{unknown:?}");
+    assert_matches!(locks.try_acquire("a", &mine).await, Err(LockError::Store(StoreError::Redis(_))));
     proxy.cut_replies(0);
     let held = locks.acquire("a", &mine, TIMEOUT).await.unwrap();
     assert_eq!(locks.holder("a").await.unwrap().unwrap().number, held.number());
@@ -211,8 +204,8 @@ async fn after_a_lost_reply_the_same_token_takes_or_releases() {
 }
 
 /// A holder that stops for longer than its TTL writes anyway, and the record refuses it.
-#[tokio::test]
-async fn late_writes_are_refused_by_the_fence() {
+#[test]
+fn late_writes_are_refused_by_the_fence() {
     everywhere(async |connection, prefix| {
         let records = Fence::new(connection.clone(), &prefix);
         let (accepted, refused) = (AtomicU64::new(0), AtomicU64::new(0));
@@ -243,12 +236,11 @@ async fn late_writes_are_refused_by_the_fence() {
         let stored: u64 = records.read("r").await.unwrap()["number"].parse().unwrap();
         assert_eq!(stored, accepted.into_inner(), "the highest number wrote last");
         assert!(refused.into_inner() > 0, "no holder was overtaken");
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn what_another_program_wrote_is_named_and_left_alone() {
+#[test]
+fn what_another_program_wrote_is_named_and_left_alone() {
     everywhere(async |connection, prefix| {
         let locks = locks(&connection, &prefix, "me");
         let [lock, number] = locks.keys("a").unwrap();
@@ -257,29 +249,28 @@ async fn what_another_program_wrote_is_named_and_left_alone() {
             locks.try_acquire("a", &token()).await.unwrap_err(),
             locks.release("a", &token()).await.unwrap_err(),
         ] {
-            assert!(matches!(error, LockError::Store(StoreError::Malformed(_))), "{error}");
+            assert_matches!(error, LockError::Store(StoreError::Malformed(_)));
         }
-        assert!(matches!(locks.holder("a").await, Err(StoreError::Malformed(_))));
+        assert_matches!(locks.holder("a").await, Err(StoreError::Malformed(_)));
         assert_eq!(connection.send::<String>(&["GET", &lock]).await, "mine");
         let _: () = connection.send(&["DEL", &lock]).await;
         let _: () = connection.send(&["LPUSH", &lock, "mine"]).await;
         let error = locks.try_acquire("a", &token()).await.unwrap_err();
-        assert!(matches!(error, LockError::Store(StoreError::WrongType(_))), "{error}");
-        assert!(matches!(locks.holder("a").await, Err(StoreError::WrongType(_))));
+        assert_matches!(error, LockError::Store(StoreError::WrongType(_)));
+        assert_matches!(locks.holder("a").await, Err(StoreError::WrongType(_)));
         let _: () = connection.send(&["DEL", &lock]).await;
         let _: () = connection.send(&["SET", &number, "x"]).await;
         let error = locks.try_acquire("a", &token()).await.unwrap_err();
-        assert!(matches!(error, LockError::Store(StoreError::Malformed(_))), "{error}");
+        assert_matches!(error, LockError::Store(StoreError::Malformed(_)));
         for (name, owner) in [("", "me"), ("a", "")] {
             let error = Locks::new(connection.clone(), &prefix, owner).try_acquire(name, &token()).await;
-            assert!(matches!(error, Err(LockError::Store(StoreError::Key(_)))), "{error:?}");
+            assert_matches!(error, Err(LockError::Store(StoreError::Key(_))));
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn each_call_is_one_round_trip() {
+#[test]
+fn each_call_is_one_round_trip() {
     everywhere(async |connection, prefix| {
         let locks = locks(&connection, &prefix, "me");
         let mut held = locks.try_acquire("a", &token()).await.unwrap();
@@ -288,6 +279,5 @@ async fn each_call_is_one_round_trip() {
         assert_eq!(connection.round_trips_of(locks.renew(&mut held)).await, 1);
         assert_eq!(connection.round_trips_of(locks.holder("a")).await, 1);
         assert_eq!(connection.round_trips_of(locks.release("a", &token)).await, 1);
-    })
-    .await;
+    });
 }

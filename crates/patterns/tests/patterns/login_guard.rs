@@ -5,13 +5,14 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use lab_testing::slots::HalfMovedSlots;
-use lab_testing::{TestConnection, everywhere, prefix, until};
+use lab_testing::{TestConnection, prefix, until};
 use patterns::login_guard::{self, Attempt, GuardKeys, Guarded, LoginGuard, LoginRules, RulesError};
 use patterns::script::StoreError;
 use redis::Value;
 use redis::aio::ConnectionLike;
 use tokio::task::JoinSet;
 
+use crate::everywhere;
 use crate::virtual_clock::VirtualClock;
 
 const ACCOUNT: &str = "ann@example.com";
@@ -72,15 +73,15 @@ fn rules_that_forget_before_they_pardon_are_refused() {
     let (one, second, hour) = (NonZeroU32::MIN, Duration::from_secs(1), Duration::from_hours(1));
     let refused = |first, longest, remembered| LoginRules::new(one, first, longest, remembered).unwrap_err();
     assert!(LoginRules::new(one, second, second, 2 * second).is_ok());
-    assert!(matches!(refused(Duration::ZERO, second, hour), RulesError::Pauses { .. }));
-    assert!(matches!(refused(second * 2, second, hour), RulesError::Pauses { .. }));
-    assert!(matches!(refused(second, hour, hour), RulesError::Remembered { .. }));
-    assert!(matches!(refused(second, hour, Duration::MAX), RulesError::Remembered { .. }));
-    assert!(matches!(refused(second, Duration::MAX, Duration::MAX), RulesError::Remembered { .. }));
+    assert_matches!(refused(Duration::ZERO, second, hour), RulesError::Pauses { .. });
+    assert_matches!(refused(second * 2, second, hour), RulesError::Pauses { .. });
+    assert_matches!(refused(second, hour, hour), RulesError::Remembered { .. });
+    assert_matches!(refused(second, hour, Duration::MAX), RulesError::Remembered { .. });
+    assert_matches!(refused(second, Duration::MAX, Duration::MAX), RulesError::Remembered { .. });
 }
 
-#[tokio::test]
-async fn pauses_double_up_to_the_longest() {
+#[test]
+fn pauses_double_up_to_the_longest() {
     everywhere(async |connection, prefix| {
         let guard = LoginGuard::new(connection.clone(), &prefix);
         let keys = keys(&guard);
@@ -110,12 +111,11 @@ async fn pauses_double_up_to_the_longest() {
             let _: i64 = connection.send(&["DEL", &keys.block]).await;
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900, 900]);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_pause_ends_by_itself_and_then_one_attempt_gets_through() {
+#[test]
+fn a_pause_ends_by_itself_and_then_one_attempt_gets_through() {
     everywhere(async |connection, prefix| {
         let short = rules(2, Duration::from_millis(30), Duration::from_millis(60));
         let guard = LoginGuard::new(connection.clone(), &prefix).with_rules(short, short);
@@ -133,12 +133,11 @@ async fn a_pause_ends_by_itself_and_then_one_attempt_gets_through() {
         }
         let remembered = ttl(&connection, &keys.attempts).await;
         assert!((1..=86_400_000).contains(&remembered), "{remembered}");
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn attempts_while_blocked_change_nothing() {
+#[test]
+fn attempts_while_blocked_change_nothing() {
     everywhere(async |connection, prefix| {
         let guard = strict(&connection, &prefix, 1, 1);
         let _ = guard.attempt(address(), None).await.unwrap();
@@ -154,12 +153,11 @@ async fn attempts_while_blocked_change_nothing() {
         assert_eq!(state().await, before.0);
         // A key that moves takes along how long it has to live, not until when: some milliseconds are lost on the way.
         assert!(ends().await.abs_diff(before.1) < 10_000, "{before:?}");
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_success_forgets_the_failures_and_ends_the_pause() {
+#[test]
+fn a_success_forgets_the_failures_and_ends_the_pause() {
     everywhere(async |connection, prefix| {
         let guard = strict(&connection, &prefix, 3, 3);
         for _ in 0..2 {
@@ -175,12 +173,11 @@ async fn a_success_forgets_the_failures_and_ends_the_pause() {
                 }
             }
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn an_account_is_guarded_against_many_addresses() {
+#[test]
+fn an_account_is_guarded_against_many_addresses() {
     everywhere(async |connection, prefix| {
         let guard = strict(&connection, &prefix, 5, 10);
         let mut allowed = 0;
@@ -190,16 +187,14 @@ async fn an_account_is_guarded_against_many_addresses() {
         }
         assert_eq!(allowed, 10);
         // Without the account, nothing stops them, and other accounts are open.
-        let attempt = guard.attempt(address(), None).await.unwrap();
-        assert!(matches!(attempt, Attempt::Allowed { left: 4, .. }), "{attempt:?}");
+        assert_matches!(guard.attempt(address(), None).await.unwrap(), Attempt::Allowed { left: 4, .. });
         let attempt = guard.attempt(address(), Some("bob@example.com")).await.unwrap();
-        assert!(matches!(attempt, Attempt::Allowed { left: 3, .. }), "{attempt:?}");
-    })
-    .await;
+        assert_matches!(attempt, Attempt::Allowed { left: 3, .. });
+    });
 }
 
-#[tokio::test]
-async fn an_attacker_who_resets_their_address_does_not_reset_the_account() {
+#[test]
+fn an_attacker_who_resets_their_address_does_not_reset_the_account() {
     everywhere(async |connection, prefix| {
         let guard = strict(&connection, &prefix, 5, 10);
         let mut guesses = 0;
@@ -210,12 +205,11 @@ async fn an_attacker_who_resets_their_address_does_not_reset_the_account() {
             }
         }
         assert_eq!(guesses, 10);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_block_made_by_hand_stays_until_it_is_ended_by_hand() {
+#[test]
+fn a_block_made_by_hand_stays_until_it_is_ended_by_hand() {
     everywhere(async |connection, prefix| {
         let guard = LoginGuard::new(connection.clone(), &prefix);
         let who = Guarded::Address(address());
@@ -234,12 +228,11 @@ async fn a_block_made_by_hand_stays_until_it_is_ended_by_hand() {
         guard.unblock(who).await.unwrap();
         assert_eq!(ttl(&connection, &keys(&guard).published).await, -2);
         assert!(is_allowed(guard.attempt(address(), None).await.unwrap()));
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_block_that_was_not_published_is_published_by_the_next_attempt() {
+#[test]
+fn a_block_that_was_not_published_is_published_by_the_next_attempt() {
     everywhere(async |connection, prefix| {
         let guard = strict(&connection, &prefix, 1, 1);
         let keys = keys(&guard);
@@ -252,12 +245,11 @@ async fn a_block_that_was_not_published_is_published_by_the_next_attempt() {
         let left = ttl(&connection, &keys.published).await;
         assert!((1..=3_000_000).contains(&left), "{left}");
         assert_eq!(connection.send::<String>(&["GET", &keys.block]).await, "3600000");
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_clock_set_back_an_hour_makes_no_pause_longer() {
+#[test]
+fn a_clock_set_back_an_hour_makes_no_pause_longer() {
     everywhere(async |connection, prefix| {
         let clock = VirtualClock::new(connection.clone(), &login_guard::scripts());
         let guard = LoginGuard::new(clock.clone(), &prefix);
@@ -275,8 +267,7 @@ async fn a_clock_set_back_an_hour_makes_no_pause_longer() {
         clock.set_us(hour_before + 1_001_000);
         let pause = Duration::from_secs(2);
         assert_eq!(guard.attempt(address(), None).await.unwrap(), Attempt::Allowed { left: 0, pause });
-    })
-    .await;
+    });
 }
 
 /// The server sees the block when it looks for the keys of the script, and the script, which begins a moment later, does not:
@@ -316,8 +307,8 @@ async fn a_pause_that_ends_while_its_slot_moves_is_over() {
     }
 }
 
-#[tokio::test]
-async fn a_foreign_value_is_named_and_left_alone() {
+#[test]
+fn a_foreign_value_is_named_and_left_alone() {
     everywhere(async |connection, prefix| {
         let guard = LoginGuard::new(connection.clone(), &prefix);
         let keys = keys(&guard);
@@ -327,10 +318,7 @@ async fn a_foreign_value_is_named_and_left_alone() {
             let attempt = guard.attempt(address(), None).await.unwrap_err();
             let success = guard.succeeded(address(), None).await.unwrap_err();
             for error in [attempt, success] {
-                assert!(
-                    matches!(&error, StoreError::WrongType(names) if names.contains(foreign)),
-                    "{error:?}"
-                );
+                assert_matches!(&error, StoreError::WrongType(names) if names.contains(foreign));
             }
             assert_eq!(connection.send::<i64>(&["EXISTS", &keys.attempts, &keys.block]).await, 1);
         }
@@ -338,24 +326,21 @@ async fn a_foreign_value_is_named_and_left_alone() {
         for text in ["x", "-1", "1.5", ""] {
             let _: i64 = connection.send(&["DEL", &keys.attempts]).await;
             let _: () = connection.send(&["SET", &keys.attempts, text]).await;
-            let error = guard.attempt(address(), None).await.unwrap_err();
-            assert!(matches!(error, StoreError::Malformed(_)), "{text}: {error:?}");
+            assert_matches!(guard.attempt(address(), None).await, Err(StoreError::Malformed(_)), "{text}");
             assert_eq!(ttl(&connection, &keys.attempts).await, -1);
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn each_step_is_one_round_trip_and_one_more_with_an_account() {
-    lab_testing::everywhere(async |connection, prefix| {
+#[test]
+fn each_step_is_one_round_trip_and_one_more_with_an_account() {
+    everywhere(async |connection, prefix| {
         let guard = LoginGuard::new(connection.clone(), &prefix);
         assert_eq!(connection.round_trips_of(guard.attempt(address(), None)).await, 1);
         assert_eq!(connection.round_trips_of(guard.attempt(address(), Some(ACCOUNT))).await, 2);
         assert_eq!(connection.round_trips_of(guard.succeeded(address(), Some(ACCOUNT))).await, 2);
         assert_eq!(connection.round_trips_of(guard.succeeded(address(), None)).await, 1);
-    })
-    .await;
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,20 @@
     reason = "clippy's exemption for tests does not reach what they share or await"
 )]
 
+/// Asserts that a value matches a pattern, and says which value does not. The message is optional.
+macro_rules! assert_matches {
+    ($value:expr, $pattern:pat $(if $guard:expr)? $(, $($message:tt)+)?) => {
+        match $value {
+            $pattern $(if $guard)? => {}
+            ref found => panic!(
+                "expected {}; found {found:?}{}",
+                stringify!($pattern $(if $guard)?),
+                String::new() $(+ ": " + &format!($($message)+))?
+            ),
+        }
+    };
+}
+
 mod active_users;
 mod analytics;
 mod autocomplete;
@@ -50,3 +64,30 @@ mod timeline_oracle;
 mod users;
 mod virtual_clock;
 mod weekly_metrics;
+
+use lab_testing::TestConnection;
+use redis::Value;
+use tokio::runtime::Runtime;
+
+/// Runs a test on the shared server over RESP2 and over RESP3, and on the shared cluster, each time with a new prefix.
+fn everywhere<F: Future<Output = ()>>(test: impl Fn(TestConnection, String) -> F) {
+    Runtime::new().unwrap().block_on(lab_testing::everywhere(test));
+}
+
+/// So many connections.
+async fn connections(count: usize, connect: impl AsyncFn() -> TestConnection) -> Vec<TestConnection> {
+    let mut connections = Vec::new();
+    for _ in 0..count {
+        connections.push(connect().await);
+    }
+    connections
+}
+
+/// What each of the keys holds, as DUMP tells it.
+async fn dumps(connection: &TestConnection, keys: &[impl AsRef<str>]) -> Vec<Value> {
+    let mut dumps = Vec::new();
+    for key in keys {
+        dumps.push(connection.send(&["DUMP", key.as_ref()]).await);
+    }
+    dumps
+}

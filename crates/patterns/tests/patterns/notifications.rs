@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use lab_testing::faults::lossy_proxy;
 use lab_testing::slots::{HalfMovedSlots, MovingSlots};
-use lab_testing::{TestConnection, everywhere, prefix, until};
+use lab_testing::{TestConnection, prefix, until};
 use patterns::notifications::{
     Counts, IDS_REMEMBERED, MAX_TAKEN, MAX_TEXT_BYTES, Notification, Notifications, SendError, Sent,
 };
 use patterns::script::StoreError;
-use redis::Value;
 use tokio::task::JoinSet;
+
+use crate::{connections, dumps, everywhere};
 
 const LONG: Duration = Duration::from_hours(1);
 const ANN: &str = "user123";
@@ -28,7 +29,7 @@ async fn send(notifications: &Notifications<TestConnection>, number: usize) -> S
     loop {
         match notifications.send(ANN, &id(number), &format!("text {number}")).await {
             Ok(sent) => return sent,
-            Err(error) => assert!(matches!(error, SendError::Store(StoreError::Redis(_))), "{error:?}"),
+            Err(error) => assert_matches!(error, SendError::Store(StoreError::Redis(_))),
         }
     }
 }
@@ -41,8 +42,8 @@ fn adds_up(counts: Counts) {
     assert_eq!(counts.sent, counts.unread + counts.read + counts.dropped, "{counts:?}");
 }
 
-#[tokio::test]
-async fn an_id_is_one_notification_until_it_is_acknowledged() {
+#[test]
+fn an_id_is_one_notification_until_it_is_acknowledged() {
     everywhere(async |connection, prefix| {
         let notifications = Notifications::new(connection, &prefix);
         assert_eq!(notifications.counts(ANN).await.unwrap(), Counts::default());
@@ -71,8 +72,7 @@ async fn an_id_is_one_notification_until_it_is_acknowledged() {
         assert_eq!(notifications.acknowledge(ANN, &[id(1)]).await.unwrap(), 0);
         let counts = notifications.counts(ANN).await.unwrap();
         assert_eq!(counts, Counts { sent: 4, unread: 0, read: 4, dropped: 0 });
-    })
-    .await;
+    });
 }
 
 async fn now_ms(connection: &TestConnection) -> u64 {
@@ -80,8 +80,8 @@ async fn now_ms(connection: &TestConnection) -> u64 {
     seconds * 1000 + micros / 1000
 }
 
-#[tokio::test]
-async fn what_a_dead_device_had_is_delivered_again() {
+#[test]
+fn what_a_dead_device_had_is_delivered_again() {
     everywhere(async |connection, prefix| {
         let notifications = Notifications::new(connection.clone(), &prefix);
         for number in 0..4 {
@@ -102,12 +102,11 @@ async fn what_a_dead_device_had_is_delivered_again() {
         assert_eq!(notifications.acknowledge(ANN, &dead).await.unwrap(), 2);
         assert_eq!(notifications.acknowledge(ANN, &dead).await.unwrap(), 0);
         adds_up(notifications.counts(ANN).await.unwrap());
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_full_queue_drops_the_oldest_and_says_so() {
+#[test]
+fn a_full_queue_drops_the_oldest_and_says_so() {
     everywhere(async |connection, prefix| {
         let notifications = Notifications::new(connection.clone(), &prefix).with_cap(3);
         for number in 0..5 {
@@ -136,17 +135,16 @@ async fn a_full_queue_drops_the_oldest_and_says_so() {
         let keys = notifications.keys(ANN).unwrap();
         assert_eq!(connection.send::<u32>(&["ZCARD", &keys[3]]).await, IDS_REMEMBERED);
         assert_eq!(send(&lower, last).await, Sent::Again { unread: 1 });
-        assert!(matches!(send(&lower, 7).await, Sent::New { .. }), "the first IDs are forgotten first");
+        assert_matches!(send(&lower, 7).await, Sent::New { .. }, "the first IDs are forgotten first");
         for key in &keys {
             let ttl: i64 = connection.send(&["PTTL", key]).await;
             assert!(ttl == -2 || ttl > 1_000_000, "{key}: {ttl}");
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_clock_that_was_set_back_delivers_in_one_hold_and_forgets_no_new_id() {
+#[test]
+fn a_clock_that_was_set_back_delivers_in_one_hold_and_forgets_no_new_id() {
     everywhere(async |connection, prefix| {
         let notifications = Notifications::new(connection.clone(), &prefix);
         let [_, _, deadlines, sent, _] = notifications.keys(ANN).unwrap();
@@ -170,12 +168,11 @@ async fn a_clock_that_was_set_back_delivers_in_one_hold_and_forgets_no_new_id() 
         // IDs are in the order in which they were sent, whatever the clock says.
         let scores: Vec<(String, f64)> = connection.send(&["ZRANGE", &sent, "0", "-1", "WITHSCORES"]).await;
         assert_eq!(scores, [(id(0), 1.0), (id(1), 2.0), (id(2), 3.0)]);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_lost_key_loses_only_what_it_held_and_blocks_nothing() {
+#[test]
+fn a_lost_key_loses_only_what_it_held_and_blocks_nothing() {
     everywhere(async |connection, prefix| {
         for lost in 0..5 {
             let notifications = Notifications::new(connection.clone(), &prefix).with_cap(4);
@@ -214,26 +211,17 @@ async fn a_lost_key_loses_only_what_it_held_and_blocks_nothing() {
             assert_eq!(take(&notifications, 9).await, [id(20)]);
             assert_eq!(notifications.acknowledge(ANN, &[id(20)]).await.unwrap(), 1);
         }
-    })
-    .await;
+    });
 }
 
-async fn dumps(connection: &TestConnection, keys: &[String]) -> Vec<Value> {
-    let mut dumps = Vec::new();
-    for key in keys {
-        dumps.push(connection.send(&["DUMP", key]).await);
-    }
-    dumps
-}
-
-#[tokio::test]
-async fn hostile_input_is_refused_and_foreign_keys_stay_as_they_are() {
+#[test]
+fn hostile_input_is_refused_and_foreign_keys_stay_as_they_are() {
     everywhere(async |connection, prefix| {
         let notifications = Notifications::new(connection.clone(), &prefix).with_ttl(Duration::MAX);
         let (hostile, text) = ("{id}:\"*\u{0} \u{1F600}\\", "\u{1F600}\"\\\n\u{0} {id:1}");
         notifications.send(ANN, hostile, text).await.unwrap();
         let too_long = notifications.send(ANN, "x", &"x".repeat(MAX_TEXT_BYTES + 1)).await;
-        assert!(matches!(too_long, Err(SendError::TooLong { bytes: 2001 })), "{too_long:?}");
+        assert_matches!(too_long, Err(SendError::TooLong { bytes: 2001 }));
         notifications.send(ANN, "", "").await.unwrap_err();
         assert_eq!(notifications.take(ANN, 0, Duration::ZERO).await.unwrap(), []);
         let taken = notifications.take(ANN, usize::MAX, Duration::MAX).await.unwrap();
@@ -263,12 +251,11 @@ async fn hostile_input_is_refused_and_foreign_keys_stay_as_they_are() {
             notifications.counts(ANN).await.unwrap_err();
             assert_eq!(dumps(&connection, &keys).await, before, "{foreign}");
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn what_cannot_be_read_does_not_keep_the_others_from_the_device() {
+#[test]
+fn what_cannot_be_read_does_not_keep_the_others_from_the_device() {
     everywhere(async |connection, prefix| {
         let notifications = Notifications::new(connection.clone(), &prefix);
         let [waiting, _, deadlines, ..] = notifications.keys(ANN).unwrap();
@@ -280,15 +267,13 @@ async fn what_cannot_be_read_does_not_keep_the_others_from_the_device() {
         assert_eq!(notifications.acknowledge(ANN, &[id(0), id(1)]).await.unwrap(), 2);
         // Its time with the device is over: now it comes alone.
         let _: () = connection.send(&["ZADD", &deadlines, "1", "other"]).await;
-        let taken = notifications.take(ANN, 9, LONG).await;
-        assert!(matches!(taken, Err(StoreError::Malformed(_))), "{taken:?}");
+        assert_matches!(notifications.take(ANN, 9, LONG).await, Err(StoreError::Malformed(_)));
 
         let _: () = connection.send(&["RPUSH", &waiting, "no JSON"]).await;
         let taken = notifications.take(ANN, 1, LONG).await;
-        assert!(matches!(&taken, Err(StoreError::Malformed(what)) if what.contains("no JSON")), "{taken:?}");
+        assert_matches!(&taken, Err(StoreError::Malformed(what)) if what.contains("no JSON"));
         assert_eq!(notifications.mark_all_read(ANN).await.unwrap(), 2, "the way out");
-    })
-    .await;
+    });
 }
 
 #[tokio::test]
@@ -310,8 +295,8 @@ async fn when_memory_is_full_what_was_sent_can_still_be_taken_and_read() {
     assert_eq!(notifications.counts(ANN).await.unwrap().read, 3);
 }
 
-#[tokio::test]
-async fn each_call_is_one_round_trip() {
+#[test]
+fn each_call_is_one_round_trip() {
     everywhere(async |connection, prefix| {
         let notifications = Notifications::new(connection.clone(), &prefix);
         let round_trips = [
@@ -322,8 +307,7 @@ async fn each_call_is_one_round_trip() {
             connection.round_trips_of(notifications.counts(ANN)).await,
         ];
         assert_eq!(round_trips, [1; 5]);
-    })
-    .await;
+    });
 }
 
 /// Two senders send every notification twice. Four devices take, die before they acknowledge every third time, and take again.
@@ -393,10 +377,7 @@ async fn run(connections: &[TestConnection], observer: &TestConnection, prefix: 
 async fn nothing_is_lost_though_devices_die_and_answers_too() {
     let proxy = lossy_proxy(lab_testing::server(), 13);
     for _ in 0..3 {
-        let mut connections = Vec::new();
-        for _ in 0..4 {
-            connections.push(TestConnection::reconnecting(&proxy.url()).await);
-        }
+        let connections = connections(4, async || TestConnection::reconnecting(&proxy.url()).await).await;
         run(&connections, &TestConnection::server().await, &prefix()).await;
     }
     assert!(proxy.cuts() > 5, "only {} answers were lost", proxy.cuts());
@@ -406,10 +387,7 @@ async fn nothing_is_lost_though_devices_die_and_answers_too() {
 async fn nothing_is_lost_while_slots_move() {
     let prefix = prefix();
     // One for each sender and device: see ARCHITECTURE.md on many requests over one cluster connection.
-    let mut connections = Vec::new();
-    for _ in 0..6 {
-        connections.push(TestConnection::cluster().await);
-    }
+    let connections = connections(6, TestConnection::cluster).await;
     let keys = Notifications::new(connections[0].clone(), &prefix).keys(ANN).unwrap();
     let moving = MovingSlots::of(keys);
     run(&connections, &TestConnection::cluster().await, &prefix).await;

@@ -1,8 +1,10 @@
 use std::time::Duration;
 
-use lab_testing::{TestConnection, everywhere};
+use lab_testing::TestConnection;
 use patterns::popular_products::{Popular, PopularProducts};
 use patterns::script::StoreError;
+
+use crate::everywhere;
 
 const DAY_MS: u64 = 86_400_000;
 const WEEK_MS: u64 = 7 * DAY_MS;
@@ -18,8 +20,8 @@ fn skus(top: &[Popular]) -> Vec<&str> {
     top.iter().map(|popular| popular.sku.as_str()).collect()
 }
 
-#[tokio::test]
-async fn views_are_summed_and_old_ones_weigh_less() {
+#[test]
+fn views_are_summed_and_old_ones_weigh_less() {
     everywhere(async |connection, prefix| {
         let popular = PopularProducts::new(connection.clone(), &prefix);
         // Views of the last weeks: each halves for every week since.
@@ -49,12 +51,11 @@ async fn views_are_summed_and_old_ones_weigh_less() {
 
         assert_eq!(connection.round_trips_of(popular.viewed("NOW", None)).await, 1);
         assert_eq!(connection.round_trips_of(popular.top(10)).await, 1);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_clock_that_was_set_back_neither_stops_views_nor_lets_those_of_the_future_win() {
+#[test]
+fn a_clock_that_was_set_back_neither_stops_views_nor_lets_those_of_the_future_win() {
     everywhere(async |connection, prefix| {
         let popular =
             PopularProducts::new(connection.clone(), &prefix).with_half_life(Duration::from_hours(1));
@@ -74,12 +75,11 @@ async fn a_clock_that_was_set_back_neither_stops_views_nor_lets_those_of_the_fut
         assert!((top[0].views - 2.0).abs() < 0.01 && top[1].views < 1.01, "{top:?}");
         let at: u64 = connection.send(&["HGET", &clock, "at"]).await;
         assert!(at < future, "the clock is healed");
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn junk_in_the_clock_is_replaced_and_hostile_weights_do_no_harm() {
+#[test]
+fn junk_in_the_clock_is_replaced_and_hostile_weights_do_no_harm() {
     everywhere(async |connection, prefix| {
         let popular = PopularProducts::new(connection.clone(), &prefix);
         let clock = popular.key().unwrap().companion("clock");
@@ -96,14 +96,12 @@ async fn junk_in_the_clock_is_replaced_and_hostile_weights_do_no_harm() {
         assert!((top[1].views - 6.0).abs() < 0.01, "{top:?}");
 
         let _: () = connection.send(&["SET", popular.category_key("Books").unwrap().as_str(), "mine"]).await;
-        let refused = popular.viewed("A", Some("Books")).await;
-        assert!(matches!(refused, Err(StoreError::WrongType(_))), "{refused:?}");
-    })
-    .await;
+        assert_matches!(popular.viewed("A", Some("Books")).await, Err(StoreError::WrongType(_)));
+    });
 }
 
-#[tokio::test]
-async fn a_ranking_stays_bounded_and_a_newcomer_gets_in() {
+#[test]
+fn a_ranking_stays_bounded_and_a_newcomer_gets_in() {
     everywhere(async |connection, prefix| {
         let popular = PopularProducts::new(connection.clone(), &prefix).with_max_products(10);
         for number in 0..60 {
@@ -115,6 +113,5 @@ async fn a_ranking_stays_bounded_and_a_newcomer_gets_in() {
         assert!(skus(&top).contains(&"P59"), "{top:?}");
         assert!((top[0].views - 60.0).abs() < 0.01, "{top:?}");
         assert!(now(&connection).await / WEEK_MS > 0);
-    })
-    .await;
+    });
 }

@@ -1,14 +1,15 @@
-use lab_testing::{TestConnection, everywhere};
 use patterns::product_vectors::ProductVectors;
 use redis::Value;
 
-#[tokio::test]
-async fn vectors_find_the_products_that_point_in_the_same_direction() {
-    let known: Vec<Value> = TestConnection::server().await.send(&["COMMAND", "INFO", "VSIM"]).await;
-    if known == [Value::Nil] {
-        return;
-    }
+use crate::everywhere;
+
+#[test]
+fn vectors_find_the_products_that_point_in_the_same_direction() {
     everywhere(async |connection, prefix| {
+        let known: Vec<Value> = connection.send(&["COMMAND", "INFO", "VSIM"]).await;
+        if known == [Value::Nil] {
+            return;
+        }
         let graph = ProductVectors::new(connection.clone(), &prefix);
         let exact = graph.clone().with_exact_search();
         // Two dimensions for five categories, and one that is the product's own.
@@ -35,6 +36,5 @@ async fn vectors_find_the_products_that_point_in_the_same_direction() {
         assert!(exact.remove("P3").await.unwrap() && !exact.remove("P3").await.unwrap());
         assert!(exact.near(&vector(3), 50).await.unwrap().iter().all(|near| near.sku != "P3"));
         assert_eq!(connection.round_trips_of(exact.like("P7", 10)).await, 1);
-    })
-    .await;
+    });
 }

@@ -1,14 +1,15 @@
-use lab_testing::everywhere;
 use patterns::interests::Interests;
 use patterns::recommendations::{Reason, Recommendation, Recommendations};
 use patterns::similar_customers::SimilarCustomers;
+
+use crate::everywhere;
 
 fn reasons(shown: &[Recommendation]) -> Vec<(&str, Reason)> {
     shown.iter().map(|shown| (shown.sku.as_str(), shown.reason)).collect()
 }
 
-#[tokio::test]
-async fn no_customer_is_shown_an_empty_page_or_what_they_have() {
+#[test]
+fn no_customer_is_shown_an_empty_page_or_what_they_have() {
     everywhere(async |connection, prefix| {
         let shop = Recommendations::new(connection.clone(), &prefix);
         assert_eq!(shop.recommend("ann", 5, &[]).await.unwrap(), [], "there is no product");
@@ -39,12 +40,11 @@ async fn no_customer_is_shown_an_empty_page_or_what_they_have() {
         assert_eq!(shop.recommend("ann", 0, &[]).await.unwrap(), []);
         let all = shop.recommend("ann", usize::MAX, &[]).await.unwrap();
         assert_eq!(all, shop.recommend("ann", usize::MAX, &[]).await.unwrap());
-    })
-    .await;
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn views_count_also_for_a_customer_who_has_bought_a_lot() {
+#[test]
+fn views_count_also_for_a_customer_who_has_bought_a_lot() {
     everywhere(async |connection, prefix| {
         let shop = Recommendations::new(connection.clone(), &prefix);
         for order in ["o1", "o2"] {
@@ -59,6 +59,5 @@ async fn views_count_also_for_a_customer_who_has_bought_a_lot() {
             shop.recommend("bob", 1, &[]).await.unwrap()
         });
         assert_eq!(reasons(&shown.await.unwrap()), [("STOVE", Reason::BoughtTogether)]);
-    })
-    .await;
+    });
 }

@@ -4,9 +4,11 @@ use std::time::{Duration, Instant};
 
 use lab_testing::faults::lossy_proxy;
 use lab_testing::slots::MovingSlots;
-use lab_testing::{TestConnection, everywhere, prefix, until};
+use lab_testing::{TestConnection, prefix, until};
 use patterns::scheduler::{Cron, CronError, MAX_MISSED, Missed, Next, RunError, Scheduler, Tick};
 use tokio::task::JoinSet;
+
+use crate::{connections, everywhere};
 
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
@@ -165,13 +167,13 @@ async fn due(scheduler: &Scheduler<TestConnection>, missed: Missed) -> Tick {
     }
 }
 
-#[tokio::test]
-async fn a_slot_whose_process_dies_is_handed_out_again_with_its_id() {
+#[test]
+fn a_slot_whose_process_dies_is_handed_out_again_with_its_id() {
     everywhere(async |connection, prefix| {
         let scheduler = Scheduler::new(connection.clone(), &prefix).with_lease(Duration::from_millis(50));
         let five = cron("*/5 * * * *");
         let waits = scheduler.next("report", &five, Missed::Latest).await.unwrap();
-        assert!(matches!(waits, Next::Wait(left) if left <= Duration::from_mins(5)), "{waits:?}");
+        assert_matches!(waits, Next::Wait(left) if left <= Duration::from_mins(5));
         set_back(&connection, &scheduler, 600).await;
         let first = due(&scheduler, Missed::Latest).await;
         assert_eq!((first.attempt, first.skipped), (1, 1));
@@ -192,15 +194,13 @@ async fn a_slot_whose_process_dies_is_handed_out_again_with_its_id() {
         assert!(scheduler.finish(&first).await.unwrap(), "it was only slow, and enqueued the same ID");
         assert!(!scheduler.finish(&again).await.unwrap());
         assert_eq!(scheduler.skipped("report").await.unwrap(), 1);
-        let nothing = scheduler.next("report", &five, Missed::Latest).await.unwrap();
-        assert!(matches!(nothing, Next::Wait(_)), "{nothing:?}");
-    })
-    .await;
+        assert_matches!(scheduler.next("report", &five, Missed::Latest).await.unwrap(), Next::Wait(_));
+    });
 }
 
 /// Three hours without any process. The expected number is counted by the server's clock, before and after.
-#[tokio::test]
-async fn after_an_outage_the_latest_runs_or_all_or_as_many_as_allowed() {
+#[test]
+fn after_an_outage_the_latest_runs_or_all_or_as_many_as_allowed() {
     everywhere(async |connection, prefix| {
         for (missed, runs) in [(Missed::Latest, 1), (Missed::All(1_000), 36), (Missed::All(10), 10)] {
             let scheduler = Scheduler::new(connection.clone(), &format!("{prefix}{runs}:"));
@@ -225,12 +225,11 @@ async fn after_an_outage_the_latest_runs_or_all_or_as_many_as_allowed() {
         let begin = Instant::now();
         assert_eq!(due(&scheduler, Missed::All(usize::MAX)).await.skipped, MAX_MISSED);
         assert!(begin.elapsed() < lab_testing::TIMEOUT);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_slot_that_the_queue_refuses_is_tried_again_and_nothing_moves_on() {
+#[test]
+fn a_slot_that_the_queue_refuses_is_tried_again_and_nothing_moves_on() {
     everywhere(async |connection, prefix| {
         let scheduler = Scheduler::new(connection.clone(), &prefix);
         set_back(&connection, &scheduler, 0).await;
@@ -248,12 +247,11 @@ async fn a_slot_that_the_queue_refuses_is_tried_again_and_nothing_moves_on() {
             scheduler.run_due("report", &five, Missed::Latest, async |_| Ok::<_, String>(())).await.unwrap();
         ids.insert(ran.unwrap().0.id);
         assert_eq!(ids.len(), 1, "{ids:?}");
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn foreign_data_is_refused_and_names_are_any_text() {
+#[test]
+fn foreign_data_is_refused_and_names_are_any_text() {
     everywhere(async |connection, prefix| {
         let scheduler = Scheduler::new(connection.clone(), &prefix);
         let hostile = "{a}:\n*";
@@ -266,8 +264,7 @@ async fn foreign_data_is_refused_and_names_are_any_text() {
         let _: () = connection.send(&["SET", key.as_str(), "mine"]).await;
         scheduler.next("report", &cron("@daily"), Missed::Latest).await.unwrap_err();
         assert_eq!(connection.send::<String>(&["GET", key.as_str()]).await, "mine");
-    })
-    .await;
+    });
 }
 
 /// Processes that die after the decision, or after enqueuing. Each slot is enqueued, with one ID.
@@ -306,10 +303,7 @@ async fn run(connections: &[TestConnection], observer: &TestConnection, prefix: 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_slot_is_enqueued_with_one_id_though_processes_die_and_replies_are_lost() {
     let proxy = lossy_proxy(lab_testing::server(), 7);
-    let mut connections = Vec::new();
-    for _ in 0..6 {
-        connections.push(TestConnection::reconnecting(&proxy.url()).await);
-    }
+    let connections = connections(6, async || TestConnection::reconnecting(&proxy.url()).await).await;
     run(&connections, &TestConnection::server().await, &prefix()).await;
     assert!(proxy.cuts() > 3, "only {} replies were lost", proxy.cuts());
 }
@@ -317,10 +311,7 @@ async fn each_slot_is_enqueued_with_one_id_though_processes_die_and_replies_are_
 #[tokio::test(flavor = "multi_thread")]
 async fn each_slot_is_enqueued_with_one_id_while_slots_move() {
     let prefix = prefix();
-    let mut connections = Vec::new();
-    for _ in 0..4 {
-        connections.push(TestConnection::cluster().await);
-    }
+    let connections = connections(4, TestConnection::cluster).await;
     let key = Scheduler::new(connections[0].clone(), &prefix).key("report").unwrap();
     let moving = MovingSlots::of([key.as_str()]);
     run(&connections, &TestConnection::cluster().await, &prefix).await;

@@ -4,10 +4,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use lab_testing::{TIMEOUT, TestConnection, everywhere, until};
+use lab_testing::{TIMEOUT, TestConnection, until};
 use patterns::script::StoreError;
 use patterns::semaphore::{Permits, SemaphoreError, Semaphores, Token};
 use tokio::time::sleep;
+
+use crate::everywhere;
 
 const SHORT: Duration = Duration::from_millis(150);
 /// How long a waiter waits who must not wait to the end.
@@ -25,14 +27,14 @@ async fn until_waiting(semaphores: &Semaphores<TestConnection>, count: u32) {
     until("they wait", async || semaphores.sweep("s").await.unwrap().waiting == count).await;
 }
 
-#[tokio::test]
-async fn permits_are_taken_all_or_none_and_given_back_once() {
+#[test]
+fn permits_are_taken_all_or_none_and_given_back_once() {
     everywhere(async |connection, prefix| {
         let semaphores = semaphores(&connection, &prefix, 3);
         let (first, second) = (token(), token());
         let mut permits = semaphores.try_acquire("{s}", &first, 2).await.unwrap();
         let refused = semaphores.try_acquire("{s}", &second, 2).await;
-        assert!(matches!(refused, Err(SemaphoreError::Full { free: 1, ahead: 0 })), "{refused:?}");
+        assert_matches!(refused, Err(SemaphoreError::Full { free: 1, ahead: 0 }));
         // The same token again is the same holder.
         semaphores.try_acquire("{s}", &first, 2).await.unwrap();
         semaphores.try_acquire("{s}", &second, 1).await.unwrap();
@@ -40,18 +42,17 @@ async fn permits_are_taken_all_or_none_and_given_back_once() {
         assert_eq!(semaphores.sweep("{s}").await.unwrap().held, 3);
         assert!(semaphores.release("{s}", &first, 2).await.unwrap());
         assert!(!semaphores.release("{s}", &first, 2).await.unwrap());
-        assert!(matches!(semaphores.renew(&mut permits).await, Err(SemaphoreError::Lost)));
+        assert_matches!(semaphores.renew(&mut permits).await, Err(SemaphoreError::Lost));
         assert_eq!(semaphores.sweep("{s}").await.unwrap().held, 1);
         for permits in [0, 4] {
             let refused = semaphores.try_acquire("{s}", &first, permits).await;
-            assert!(matches!(refused, Err(SemaphoreError::Permits { .. })), "{refused:?}");
+            assert_matches!(refused, Err(SemaphoreError::Permits { .. }));
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn never_more_than_the_capacity_while_holders_die() {
+#[test]
+fn never_more_than_the_capacity_while_holders_die() {
     everywhere(async |connection, prefix| {
         let semaphores = semaphores(&connection, &prefix, 4).with_lease(SHORT);
         let (inside, most) = (Mutex::new(Vec::<Permits>::new()), AtomicU32::new(0));
@@ -80,12 +81,11 @@ async fn never_more_than_the_capacity_while_holders_die() {
         let most = most.into_inner();
         assert!((2..=4).contains(&most), "{most} inside at once");
         until("all places are free", async || semaphores.sweep("s").await.unwrap().held == 0).await;
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_waiter_for_several_permits_goes_when_they_are_released_together_or_one_by_one() {
+#[test]
+fn a_waiter_for_several_permits_goes_when_they_are_released_together_or_one_by_one() {
     everywhere(async |connection, prefix| {
         let semaphores = semaphores(&connection, &prefix, 2);
         for holds in [&[2][..], &[1, 1]] {
@@ -103,12 +103,11 @@ async fn a_waiter_for_several_permits_goes_when_they_are_released_together_or_on
             waited.unwrap();
             assert!(semaphores.release("s", &mine, 2).await.unwrap());
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn small_requests_do_not_pass_a_large_one() {
+#[test]
+fn small_requests_do_not_pass_a_large_one() {
     everywhere(async |connection, prefix| {
         let semaphores = semaphores(&connection, &prefix, 3);
         let (first, large, small) = (token(), token(), token());
@@ -124,7 +123,7 @@ async fn small_requests_do_not_pass_a_large_one() {
                 until_waiting(&semaphores, 1).await;
                 // One permit is free, and yet this one waits behind.
                 let refused = semaphores.try_acquire("s", &small, 1).await;
-                assert!(matches!(refused, Err(SemaphoreError::Full { free: 1, ahead: 1 })), "{refused:?}");
+                assert_matches!(refused, Err(SemaphoreError::Full { free: 1, ahead: 1 }));
                 semaphores.acquire("s", &small, 1, LIMIT).await.unwrap();
                 order.lock().unwrap().push("small");
             },
@@ -136,12 +135,11 @@ async fn small_requests_do_not_pass_a_large_one() {
         assert_eq!(order.into_inner().unwrap(), ["large", "small"]);
         let usage = semaphores.sweep("s").await.unwrap();
         assert_eq!((usage.held, usage.waiting), (1, 0));
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_dead_head_of_the_line_is_skipped_and_a_patient_waiter_is_kept() {
+#[test]
+fn a_dead_head_of_the_line_is_skipped_and_a_patient_waiter_is_kept() {
     everywhere(async |connection, prefix| {
         let grace = Duration::from_secs(1);
         let semaphores = semaphores(&connection, &prefix, 1).with_grace(grace);
@@ -179,18 +177,16 @@ async fn a_dead_head_of_the_line_is_skipped_and_a_patient_waiter_is_kept() {
             assert!(other.await.unwrap().unwrap());
         }
         until("the line is empty", async || semaphores.sweep("s").await.unwrap().waiting == 0).await;
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_waiter_that_gives_up_or_loses_its_place_blocks_nobody() {
+#[test]
+fn a_waiter_that_gives_up_or_loses_its_place_blocks_nobody() {
     everywhere(async |connection, prefix| {
         let semaphores = semaphores(&connection, &prefix, 2);
         let first = token();
         semaphores.try_acquire("s", &first, 1).await.unwrap();
-        let refused = semaphores.acquire("s", &token(), 2, SHORT).await;
-        assert!(matches!(refused, Err(SemaphoreError::Full { .. })), "{refused:?}");
+        assert_matches!(semaphores.acquire("s", &token(), 2, SHORT).await, Err(SemaphoreError::Full { .. }));
         assert_eq!(semaphores.sweep("s").await.unwrap().waiting, 0);
         // A place without a sign of life, as after a lost key, counts for nothing.
         let [_, waiters, last_asks] = semaphores.keys("s").unwrap();
@@ -200,12 +196,11 @@ async fn a_waiter_that_gives_up_or_loses_its_place_blocks_nobody() {
         assert_eq!(left, 0);
         let left: usize = connection.send(&["EXISTS", &last_asks]).await;
         assert_eq!(left, 0);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn the_sweeper_removes_only_what_has_ended() {
+#[test]
+fn the_sweeper_removes_only_what_has_ended() {
     everywhere(async |connection, prefix| {
         let semaphores = semaphores(&connection, &prefix, 3);
         // A reservation for ten minutes, whose job ended at once.
@@ -218,7 +213,7 @@ async fn the_sweeper_removes_only_what_has_ended() {
         let orphan = semaphores.clone().with_lease(Duration::from_secs(1));
         let orphan = orphan.try_acquire("s", &token(), 1).await.unwrap();
         let full = semaphores.try_acquire("s", &token(), 1).await;
-        assert!(matches!(full, Err(SemaphoreError::Full { free: 0, .. })), "{full:?}");
+        assert_matches!(full, Err(SemaphoreError::Full { free: 0, .. }));
 
         let mut removed = 0;
         while removed == 0 {
@@ -234,12 +229,11 @@ async fn the_sweeper_removes_only_what_has_ended() {
             assert_eq!((usage.held, usage.removed), (2, 0), "the reservation and the job that renews");
         }
         assert!(!semaphores.release("s", orphan.token(), 1).await.unwrap());
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_lost_key_frees_permits_or_the_line_and_nothing_hangs() {
+#[test]
+fn a_lost_key_frees_permits_or_the_line_and_nothing_hangs() {
     everywhere(async |connection, prefix| {
         let semaphores = semaphores(&connection, &prefix, 1).with_grace(SHORT * 2);
         let keys = semaphores.keys("s").unwrap();
@@ -251,7 +245,7 @@ async fn a_lost_key_frees_permits_or_the_line_and_nothing_hangs() {
                 until_waiting(&semaphores, 1).await;
                 let _: () = connection.send(&["DEL", key.as_str()]).await;
                 if *key == keys[0] {
-                    assert!(matches!(semaphores.renew(&mut held).await, Err(SemaphoreError::Lost)));
+                    assert_matches!(semaphores.renew(&mut held).await, Err(SemaphoreError::Lost));
                 } else {
                     assert!(semaphores.release("s", &first, 1).await.unwrap());
                 }
@@ -259,12 +253,11 @@ async fn a_lost_key_frees_permits_or_the_line_and_nothing_hangs() {
             waited.unwrap();
             assert!(semaphores.release("s", &mine, 1).await.unwrap());
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn work_per_call_is_bounded_with_many_waiters_and_permits() {
+#[test]
+fn work_per_call_is_bounded_with_many_waiters_and_permits() {
     everywhere(async |connection, prefix| {
         let semaphores = semaphores(&connection, &prefix, 5_000);
         semaphores.try_acquire("s", &token(), 1_000).await.unwrap();
@@ -284,16 +277,15 @@ async fn work_per_call_is_bounded_with_many_waiters_and_permits() {
         let mut left = Vec::new();
         for _ in 0..6 {
             let refused = semaphores.try_acquire("s", &token(), 1).await;
-            assert!(matches!(refused, Err(SemaphoreError::Full { free: 0, .. })), "{refused:?}");
+            assert_matches!(refused, Err(SemaphoreError::Full { free: 0, .. }));
             left.push(connection.send::<usize>(&["ZCARD", &places]).await);
         }
         assert_eq!(left, [899, 798, 697, 596, 500, 500]);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_key_of_another_type_is_named_and_left_alone() {
+#[test]
+fn a_key_of_another_type_is_named_and_left_alone() {
     everywhere(async |connection, prefix| {
         let semaphores = semaphores(&connection, &prefix, 1);
         for key in semaphores.keys("s").unwrap() {
@@ -303,18 +295,17 @@ async fn a_key_of_another_type_is_named_and_left_alone() {
                 ("release", semaphores.release("s", &token(), 1).await.map(drop).unwrap_err()),
             ]);
             for (call, error) in errors {
-                assert!(matches!(error, SemaphoreError::Store(StoreError::WrongType(_))), "{call}: {error}");
+                assert_matches!(error, SemaphoreError::Store(StoreError::WrongType(_)), "{call}");
             }
             assert_eq!(connection.send::<String>(&["GET", &key]).await, "mine");
             let _: () = connection.send(&["DEL", &key]).await;
             assert_eq!(semaphores.sweep("s").await.unwrap().held, 0, "nothing was written");
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn each_call_is_one_round_trip() {
+#[test]
+fn each_call_is_one_round_trip() {
     everywhere(async |connection, prefix| {
         let semaphores = semaphores(&connection, &prefix, 1);
         let mine = token();
@@ -323,6 +314,5 @@ async fn each_call_is_one_round_trip() {
         assert_eq!(connection.round_trips_of(semaphores.renew(&mut held)).await, 1);
         assert_eq!(connection.round_trips_of(semaphores.sweep("s")).await, 1);
         assert_eq!(connection.round_trips_of(semaphores.release("s", &mine, 1)).await, 1);
-    })
-    .await;
+    });
 }

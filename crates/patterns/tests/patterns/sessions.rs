@@ -6,12 +6,14 @@ use std::time::Duration;
 use lab_server::{Replicated, Server};
 use lab_testing::faults::lossy_proxy;
 use lab_testing::slots::MovingSlots;
-use lab_testing::{TestConnection, everywhere, prefix, server, until};
+use lab_testing::{TestConnection, prefix, server, until};
 use patterns::script::StoreError;
 use patterns::sessions::{MAX_FIELDS, MAX_SESSIONS, SessionError, Sessions};
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, Value};
 use tokio::task::JoinSet;
+
+use crate::everywhere;
 
 const ANN: &str = "ann@example.com";
 const BOB: &str = "bob";
@@ -24,8 +26,8 @@ fn key_of<C: ConnectionLike + Clone>(sessions: &Sessions<C>, token: &str) -> Str
     sessions.key(token).unwrap().unwrap()
 }
 
-#[tokio::test]
-async fn a_session_has_its_ttl_from_the_first_moment_and_slides_with_every_read() {
+#[test]
+fn a_session_has_its_ttl_from_the_first_moment_and_slides_with_every_read() {
     everywhere(async |connection, prefix| {
         let sessions = Sessions::new(connection.clone(), &prefix).with_idle_time(Duration::from_mins(1));
         for user in [None, Some(ANN)] {
@@ -39,12 +41,11 @@ async fn a_session_has_its_ttl_from_the_first_moment_and_slides_with_every_read(
             assert_eq!((read.user.as_deref(), read.fields["theme"].as_str()), (user, "dark"));
             assert!(read.expires_in > Duration::from_secs(50) && pttl(&connection, &key).await > 5_000);
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn no_session_outlives_its_highest_age_and_reading_does_not_keep_it_in_memory() {
+#[test]
+fn no_session_outlives_its_highest_age_and_reading_does_not_keep_it_in_memory() {
     everywhere(async |connection, prefix| {
         let sessions = Sessions::new(connection.clone(), &prefix)
             .with_idle_time(Duration::from_millis(250))
@@ -54,12 +55,11 @@ async fn no_session_outlives_its_highest_age_and_reading_does_not_keep_it_in_mem
             until("the session is over", async || sessions.read(&token).await.unwrap().is_none()).await;
             assert!(!connection.send::<bool>(&["EXISTS", &key_of(&sessions, &token)]).await);
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn any_user_has_tokens_that_a_cookie_can_hold_and_any_other_text_is_no_session() {
+#[test]
+fn any_user_has_tokens_that_a_cookie_can_hold_and_any_other_text_is_no_session() {
     everywhere(async |connection, prefix| {
         let sessions = Sessions::new(connection.clone(), &prefix);
         let users = [ANN, "2001:db8::1", "{a}*?[b]\\%.~é;, \"", "7", &"x".repeat(512)];
@@ -93,12 +93,11 @@ async fn any_user_has_tokens_that_a_cookie_can_hold_and_any_other_text_is_no_ses
         ] {
             assert_eq!(sessions.read(&text).await.unwrap(), None, "{text}");
             assert!(!sessions.end(&text).await.unwrap());
-            assert!(matches!(sessions.set(&text, &[("a", "b")]).await, Err(SessionError::NoSession)));
+            assert_matches!(sessions.set(&text, &[("a", "b")]).await, Err(SessionError::NoSession));
         }
         assert!(sessions.read(&seven).await.unwrap().is_some());
         assert!(sessions.begin(Some(""), &[]).await.is_err());
-    })
-    .await;
+    });
 }
 
 #[tokio::test]
@@ -127,8 +126,8 @@ async fn requests_that_change_two_fields_both_keep_their_change_and_one_that_cha
     assert_eq!(changes().await, before);
 }
 
-#[tokio::test]
-async fn a_late_save_never_brings_back_a_session_that_has_ended() {
+#[test]
+fn a_late_save_never_brings_back_a_session_that_has_ended() {
     everywhere(async |connection, prefix| {
         let sessions = Sessions::new(connection.clone(), &prefix).with_idle_time(Duration::from_millis(30));
         for user in [None, Some(ANN)] {
@@ -143,8 +142,7 @@ async fn a_late_save_never_brings_back_a_session_that_has_ended() {
                         Err(other) => panic!("{other}"),
                     }
                 }
-                let removed = sessions.remove(&token, &["theme"]).await;
-                assert!(matches!(removed, Err(SessionError::NoSession)));
+                assert_matches!(sessions.remove(&token, &["theme"]).await, Err(SessionError::NoSession));
                 assert!(sessions.read(&token).await.unwrap().is_none());
                 assert!(!connection.send::<bool>(&["EXISTS", &key]).await);
             }
@@ -158,16 +156,15 @@ async fn a_late_save_never_brings_back_a_session_that_has_ended() {
                 assert!(sessions.end(&token).await.unwrap());
             }
             let late = sessions.set_for(&token, "theme", "dark", Duration::from_mins(1)).await;
-            assert!(matches!(late, Err(SessionError::NoSession)));
-            assert!(matches!(sessions.rotate(&token).await, Err(SessionError::NoSession)));
+            assert_matches!(late, Err(SessionError::NoSession));
+            assert_matches!(sessions.rotate(&token).await, Err(SessionError::NoSession));
             assert!(sessions.read(&token).await.unwrap().is_none());
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn fields_are_bounded_in_number_and_size() {
+#[test]
+fn fields_are_bounded_in_number_and_size() {
     everywhere(async |connection, prefix| {
         let sessions = Sessions::new(connection, &prefix);
         for user in [None, Some(ANN)] {
@@ -177,26 +174,25 @@ async fn fields_are_bounded_in_number_and_size() {
             let all: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), long.as_str())).collect();
             sessions.set(&token, &all).await.unwrap();
             let one_more = sessions.set(&token, &[("one_more", "")]).await;
-            assert!(matches!(one_more, Err(SessionError::TooManyFields)));
+            assert_matches!(one_more, Err(SessionError::TooManyFields));
             sessions.set(&token, &[(&names[0], "those that are there can change")]).await.unwrap();
             assert_eq!(sessions.remove(&token, &[&names[1], "nothing"]).await.unwrap(), 1);
             sessions.set(&token, &[("one_more", "")]).await.unwrap();
             let long = sessions.set(&token, &[(&names[0], &"x".repeat(1025))]).await;
-            assert!(matches!(long, Err(SessionError::TooLong { bytes: 1025 })));
-            assert!(matches!(
+            assert_matches!(long, Err(SessionError::TooLong { bytes: 1025 }));
+            assert_matches!(
                 sessions.set(&token, &[(":ends", "9")]).await,
                 Err(SessionError::Reserved { .. })
-            ));
-            assert!(matches!(sessions.remove(&token, &[":ends"]).await, Err(SessionError::Reserved { .. })));
+            );
+            assert_matches!(sessions.remove(&token, &[":ends"]).await, Err(SessionError::Reserved { .. }));
             assert!(sessions.set(&token, &[("", "x")]).await.is_err());
             assert_eq!(sessions.peek(&token).await.unwrap().unwrap().fields.len(), MAX_FIELDS);
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn one_login_more_than_the_list_holds_ends_the_oldest_session() {
+#[test]
+fn one_login_more_than_the_list_holds_ends_the_oldest_session() {
     everywhere(async |connection, prefix| {
         let sessions = Sessions::new(connection, &prefix);
         let mut tokens = Vec::new();
@@ -214,12 +210,11 @@ async fn one_login_more_than_the_list_holds_ends_the_oldest_session() {
         assert_eq!((listed.len(), &listed[0].token), (MAX_SESSIONS, &tokens[2]));
         assert_eq!(sessions.end_everywhere(ANN).await.unwrap(), MAX_SESSIONS);
         assert!(sessions.list(ANN).await.unwrap().is_empty());
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_short_lived_field_ends_before_its_session_and_is_not_carried_along() {
+#[test]
+fn a_short_lived_field_ends_before_its_session_and_is_not_carried_along() {
     everywhere(async |connection, prefix| {
         let sessions = Sessions::new(connection.clone(), &prefix);
         let token = sessions.begin(Some(ANN), &[("theme", "dark")]).await.unwrap();
@@ -245,12 +240,11 @@ async fn a_short_lived_field_ends_before_its_session_and_is_not_carried_along() 
         sessions.set(&login.token, &[("sudo", "for good")]).await.unwrap();
         assert_eq!(connection.send::<usize>(&["HLEN", &key]).await, 4);
         assert!(has(&login.token).await);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_login_replaces_the_token_and_can_be_repeated_by_the_same_user_only() {
+#[test]
+fn a_login_replaces_the_token_and_can_be_repeated_by_the_same_user_only() {
     everywhere(async |connection, prefix| {
         let sessions = Sessions::new(connection, &prefix);
         let guest = sessions.begin(None, &[("currency", "EUR")]).await.unwrap();
@@ -265,7 +259,7 @@ async fn a_login_replaces_the_token_and_can_be_repeated_by_the_same_user_only() 
         read.ends_in = login.session.ends_in;
         assert_eq!(read, login.session);
         assert!(sessions.read(&guest).await.unwrap().is_none());
-        assert!(matches!(sessions.set(&guest, &[("currency", "USD")]).await, Err(SessionError::NoSession)));
+        assert_matches!(sessions.set(&guest, &[("currency", "USD")]).await, Err(SessionError::NoSession));
         assert!(!sessions.end(&guest).await.unwrap());
 
         // The reply was lost: the same login again gets the same session, as it is now.
@@ -274,7 +268,7 @@ async fn a_login_replaces_the_token_and_can_be_repeated_by_the_same_user_only() 
         assert!(again.resumed && again.session.token == login.session.token);
         assert_eq!(again.session.fields["currency"], "USD");
         let other = sessions.login(&guest, BOB).await;
-        assert!(matches!(other, Err(SessionError::OtherUser { user }) if user == ANN));
+        assert_matches!(other, Err(SessionError::OtherUser { user }) if user == ANN);
         // What has ended stays ended: a further login begins another session.
         assert!(sessions.end(&login.session.token).await.unwrap());
         let later = sessions.login(&guest, ANN).await.unwrap();
@@ -285,19 +279,18 @@ async fn a_login_replaces_the_token_and_can_be_repeated_by_the_same_user_only() 
 
         // You cannot log in over another user's session, but the cookie of an ended session does no harm.
         let over = sessions.login(&later.session.token, BOB).await;
-        assert!(matches!(over, Err(SessionError::OtherUser { user }) if user == ANN));
+        assert_matches!(over, Err(SessionError::OtherUser { user }) if user == ANN);
         let own = sessions.login(&later.session.token, ANN).await.unwrap().session;
         assert_eq!(own.fields["currency"], "EUR");
         assert!(sessions.read(&later.session.token).await.unwrap().is_none());
         assert_eq!(sessions.end_everywhere(ANN).await.unwrap(), 1);
         let bob = sessions.login(&own.token, BOB).await.unwrap().session;
         assert!(bob.fields.is_empty() && sessions.read(&bob.token).await.unwrap().is_some());
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_token_that_a_client_made_up_becomes_no_session() {
+#[test]
+fn a_token_that_a_client_made_up_becomes_no_session() {
     everywhere(async |connection, prefix| {
         let sessions = Sessions::new(connection.clone(), &prefix);
         for planted in ["planted_by_an_attacker", "nonsense: \0"] {
@@ -307,12 +300,11 @@ async fn a_token_that_a_client_made_up_becomes_no_session() {
         }
         let remembered = key_of(&sessions, "planted_by_an_attacker");
         assert!(pttl(&connection, &remembered).await > 0, "what is remembered of it has a TTL");
-    })
-    .await;
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn of_many_logins_from_one_session_one_begins_a_session() {
+#[test]
+fn of_many_logins_from_one_session_one_begins_a_session() {
     everywhere(async |connection, prefix| {
         let sessions = Sessions::new(connection, &prefix);
         for round in 0..12 {
@@ -343,12 +335,11 @@ async fn of_many_logins_from_one_session_one_begins_a_session() {
             assert_eq!(alive, 1);
             assert_eq!(sessions.end_everywhere(users.first().unwrap()).await.unwrap(), 1);
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_rotation_kills_the_old_token_and_keeps_the_fields_and_the_age() {
+#[test]
+fn a_rotation_kills_the_old_token_and_keeps_the_fields_and_the_age() {
     everywhere(async |connection, prefix| {
         let sessions = Sessions::new(connection.clone(), &prefix);
         let token = sessions.begin(Some(ANN), &[("theme", "dark")]).await.unwrap();
@@ -360,7 +351,7 @@ async fn a_rotation_kills_the_old_token_and_keeps_the_fields_and_the_age() {
         assert!(after.ends_in <= before.ends_in);
         assert_eq!(sessions.list(ANN).await.unwrap().len(), 1);
         let guest = sessions.begin(None, &[]).await.unwrap();
-        assert!(matches!(sessions.rotate(&guest).await, Err(SessionError::NoSession)));
+        assert_matches!(sessions.rotate(&guest).await, Err(SessionError::NoSession));
         assert_eq!(sessions.end_everywhere(ANN).await.unwrap(), 1);
 
         // Sent twice, as a cluster's client does when a reply is lost.
@@ -373,12 +364,11 @@ async fn a_rotation_kills_the_old_token_and_keeps_the_fields_and_the_age() {
         assert_eq!(sessions.list(ANN).await.unwrap().len(), 1);
         twice.end_everywhere(ANN).await.unwrap();
         assert!(sessions.read(&login.session.token).await.unwrap().is_none());
-    })
-    .await;
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn no_session_that_had_begun_survives_an_end_everywhere() {
+#[test]
+fn no_session_that_had_begun_survives_an_end_everywhere() {
     everywhere(async |connection, prefix| {
         let sessions = Sessions::new(connection, &prefix);
         for _ in 0..10 {
@@ -432,12 +422,11 @@ async fn no_session_that_had_begun_survives_an_end_everywhere() {
             }
             assert!(sessions.list(ANN).await.unwrap().is_empty());
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_lost_key_ends_sessions_and_never_keeps_one_alive() {
+#[test]
+fn a_lost_key_ends_sessions_and_never_keeps_one_alive() {
     everywhere(async |connection, prefix| {
         let sessions = Sessions::new(connection.clone(), &prefix);
         let root = sessions.user_key(ANN).unwrap();
@@ -451,7 +440,7 @@ async fn a_lost_key_ends_sessions_and_never_keeps_one_alive() {
         // The generation: all sessions have ended, and the next login does not bring them back.
         let second = sessions.begin(Some(ANN), &[]).await.unwrap();
         let _: i64 = connection.send(&["DEL", root.as_str()]).await;
-        assert!(matches!(sessions.set(&second, &[("a", "b")]).await, Err(SessionError::NoSession)));
+        assert_matches!(sessions.set(&second, &[("a", "b")]).await, Err(SessionError::NoSession));
         let third = sessions.begin(Some(ANN), &[]).await.unwrap();
         assert!(
             sessions.peek(&second).await.unwrap().is_none() && sessions.peek(&old).await.unwrap().is_none()
@@ -461,13 +450,12 @@ async fn a_lost_key_ends_sessions_and_never_keeps_one_alive() {
         let _: i64 = connection.send(&["DEL", &key_of(&sessions, &third)]).await;
         assert!(sessions.read(&third).await.unwrap().is_none());
         assert!(sessions.list(ANN).await.unwrap().is_empty());
-        assert!(matches!(sessions.rotate(&third).await, Err(SessionError::NoSession)));
-    })
-    .await;
+        assert_matches!(sessions.rotate(&third).await, Err(SessionError::NoSession));
+    });
 }
 
-#[tokio::test]
-async fn keys_of_another_type_and_foreign_values_are_errors_and_left_alone() {
+#[test]
+fn keys_of_another_type_and_foreign_values_are_errors_and_left_alone() {
     everywhere(async |connection, prefix| {
         let sessions = Sessions::new(connection.clone(), &prefix);
         let key = key_of(&sessions, "abc123");
@@ -480,7 +468,7 @@ async fn keys_of_another_type_and_foreign_values_are_errors_and_left_alone() {
             sessions.login("abc123", ANN).await.unwrap_err(),
             sessions.begin_as("abc123", &[]).await.unwrap_err(),
         ] {
-            assert!(matches!(&error, SessionError::Store(error) if wrong(error)), "{error}");
+            assert_matches!(&error, SessionError::Store(error) if wrong(error));
         }
         assert_eq!(connection.send::<String>(&["GET", &key]).await, "mine");
         assert_eq!(pttl(&connection, &key).await, -1, "it got no TTL");
@@ -497,7 +485,7 @@ async fn keys_of_another_type_and_foreign_values_are_errors_and_left_alone() {
         assert_eq!(pttl(&connection, &key).await, -1);
         for ends in ["soon", "-1", "99999999999999999999999"] {
             let _: i64 = connection.send(&["HSET", &key, ":ends", ends]).await;
-            assert!(matches!(sessions.read("abc123").await, Err(StoreError::Malformed(_))), "{ends}");
+            assert_matches!(sessions.read("abc123").await, Err(StoreError::Malformed(_)), "{ends}");
         }
 
         let root = sessions.user_key(BOB).unwrap();
@@ -517,12 +505,11 @@ async fn keys_of_another_type_and_foreign_values_are_errors_and_left_alone() {
         assert_eq!(sessions.list(BOB).await.unwrap().len(), 1);
         assert_eq!(sessions.end_everywhere(BOB).await.unwrap(), 1);
         assert!(sessions.read(&token).await.unwrap().is_none());
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn each_call_makes_the_round_trips_that_it_states() {
+#[test]
+fn each_call_makes_the_round_trips_that_it_states() {
     everywhere(async |connection, prefix| {
         let sessions = Sessions::new(connection.clone(), &prefix);
         let guest = sessions.begin(None, &[]).await.unwrap();
@@ -539,8 +526,7 @@ async fn each_call_makes_the_round_trips_that_it_states() {
         trips.push(connection.round_trips_of(sessions.list(ANN)).await);
         trips.push(connection.round_trips_of(sessions.end_everywhere(ANN)).await);
         assert_eq!(trips, [1, 1, 1, 1, 1, 3, 1, 1, 2, 2]);
-    })
-    .await;
+    });
 }
 
 /// A client that dies: nothing it sends reaches the server after so many commands, nor from this command on.
@@ -598,8 +584,8 @@ impl ConnectionLike for Dying {
     }
 }
 
-#[tokio::test]
-async fn a_login_cut_off_after_any_step_is_finished_by_the_next_and_leaves_one_session() {
+#[test]
+fn a_login_cut_off_after_any_step_is_finished_by_the_next_and_leaves_one_session() {
     everywhere(async |connection, prefix| {
         let sessions = Sessions::new(connection.clone(), &prefix);
         for steps in 0.. {
@@ -625,8 +611,7 @@ async fn a_login_cut_off_after_any_step_is_finished_by_the_next_and_leaves_one_s
         let dying = Dying::at("UNLINK", &connection);
         assert!(Sessions::new(dying, &prefix).end_everywhere(ANN).await.is_err());
         assert!(sessions.read(&token).await.unwrap().is_none());
-    })
-    .await;
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -641,7 +626,7 @@ async fn logins_stay_right_over_connections_that_break() {
         let login = loop {
             match broken.login(&guest, &user).await {
                 Ok(login) => break login,
-                Err(error) => assert!(matches!(error, SessionError::Store(StoreError::Redis(_))), "{error}"),
+                Err(error) => assert_matches!(error, SessionError::Store(StoreError::Redis(_))),
             }
         };
         assert_eq!(login.session.fields["currency"], "EUR");
@@ -695,7 +680,7 @@ async fn an_end_waits_for_replicas_if_it_is_told_to() {
             assert!(!replica.send::<bool>(&["EXISTS", sessions.user_key(ANN).unwrap().as_str()]).await);
         } else {
             for error in [two.end(&token).await.unwrap_err(), two.end_everywhere(ANN).await.unwrap_err()] {
-                assert!(matches!(error, SessionError::NotReplicated { replicas: 0..=1 }), "{error}");
+                assert_matches!(error, SessionError::NotReplicated { replicas: 0..=1 });
             }
         }
         for token in [token, other] {
@@ -704,8 +689,8 @@ async fn an_end_waits_for_replicas_if_it_is_told_to() {
     }
 }
 
-#[tokio::test]
-async fn extreme_times_are_taken_as_the_nearest_sensible_ones() {
+#[test]
+fn extreme_times_are_taken_as_the_nearest_sensible_ones() {
     everywhere(async |connection, prefix| {
         let longest =
             Sessions::new(connection, &prefix).with_idle_time(Duration::MAX).with_highest_age(Duration::MAX);
@@ -714,6 +699,5 @@ async fn extreme_times_are_taken_as_the_nearest_sensible_ones() {
         let shortest = longest.clone().with_idle_time(Duration::ZERO);
         let token = shortest.begin(Some(ANN), &[]).await.unwrap();
         until("it is over", async || shortest.read(&token).await.unwrap().is_none()).await;
-    })
-    .await;
+    });
 }

@@ -1,18 +1,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use lab_testing::everywhere;
 use patterns::interests::Interests;
 use patterns::script::StoreError;
 use patterns::similar_customers::{Basis, MAX_PURCHASES, SimilarCustomers};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use crate::everywhere;
+
 fn refs(texts: &BTreeSet<String>) -> Vec<&str> {
     texts.iter().map(String::as_str).collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn similar_customers_are_those_that_a_comparison_with_all_customers_finds() {
+#[test]
+fn similar_customers_are_those_that_a_comparison_with_all_customers_finds() {
     everywhere(async |connection, prefix| {
         let mut numbers = StdRng::seed_from_u64(21);
         let interests = Interests::new(connection.clone(), &prefix);
@@ -61,12 +62,11 @@ async fn similar_customers_are_those_that_a_comparison_with_all_customers_finds(
         let index = interests.index_key("rare").unwrap();
         let _: i64 = connection.send(&["ZADD", index.as_str(), "9", "bob"]).await;
         assert_eq!(similar.to("ann", Basis::Interests, 100).await.unwrap(), []);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn the_newest_purchases_stay_whatever_the_clock_says() {
+#[test]
+fn the_newest_purchases_stay_whatever_the_clock_says() {
     everywhere(async |connection, prefix| {
         let similar = SimilarCustomers::new(connection.clone(), &prefix);
         for first in (0..250).step_by(50) {
@@ -83,9 +83,7 @@ async fn the_newest_purchases_stay_whatever_the_clock_says() {
         similar.bought("ann", &[]).await.unwrap();
 
         let _: () = connection.send(&["SET", similar.buyers_key("FOREIGN").unwrap().as_str(), "mine"]).await;
-        let refused = similar.bought("ann", &["FOREIGN"]).await;
-        assert!(matches!(refused, Err(StoreError::WrongType(_))), "{refused:?}");
+        assert_matches!(similar.bought("ann", &["FOREIGN"]).await, Err(StoreError::WrongType(_)));
         assert_eq!(connection.round_trips_of(similar.bought("bob", &["A", "B"])).await, 3);
-    })
-    .await;
+    });
 }

@@ -1,17 +1,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
-use lab_testing::{TestConnection, everywhere};
+use lab_testing::TestConnection;
 use patterns::script::StoreError;
 use patterns::social_graph::{FollowError, MAX_FOLLOWING, SocialGraph};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use crate::everywhere;
+
 /// IDs that would break a name or a line.
 const ODD: [&str; 4] = ["{7}", "a\nb", "ann@example.com", "ü:*%20 \\"];
 
-#[tokio::test]
-async fn both_sides_know_who_follows_whom() {
+#[test]
+fn both_sides_know_who_follows_whom() {
     everywhere(async |connection, prefix| {
         let graph = SocialGraph::new(connection.clone(), &prefix);
         for user in ODD {
@@ -28,15 +30,14 @@ async fn both_sides_know_who_follows_whom() {
         assert!(!graph.unfollow(ODD[1], "bob").await.unwrap(), "again");
         assert_eq!(graph.counts("bob").await.unwrap(), (0, 3));
         assert_eq!(graph.counts(ODD[1]).await.unwrap(), (0, 0));
-        assert!(matches!(graph.follow("bob", "bob").await, Err(FollowError::Oneself)));
+        assert_matches!(graph.follow("bob", "bob").await, Err(FollowError::Oneself));
         assert!(graph.follow("bob", "").await.is_err());
         assert_eq!(graph.pending(ODD[0]).await.unwrap(), [""; 0]);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn whatever_runs_at_once_both_sides_end_with_the_same_answer() {
+#[test]
+fn whatever_runs_at_once_both_sides_end_with_the_same_answer() {
     everywhere(async |connection, prefix| {
         let graph = SocialGraph::new(connection.clone(), &prefix);
         for round in 0..10 {
@@ -53,12 +54,11 @@ async fn whatever_runs_at_once_both_sides_end_with_the_same_answer() {
             assert_eq!(listed, if follows { vec!["ann"] } else { vec![] }, "round {round}");
             assert_eq!(graph.pending("ann").await.unwrap(), [""; 0]);
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_change_that_was_cut_off_is_finished_by_repair_or_by_the_same_call() {
+#[test]
+fn a_change_that_was_cut_off_is_finished_by_repair_or_by_the_same_call() {
     everywhere(async |connection, prefix| {
         let graph = SocialGraph::new(connection.clone(), &prefix);
         // The process dies after the decision.
@@ -79,12 +79,11 @@ async fn a_change_that_was_cut_off_is_finished_by_repair_or_by_the_same_call() {
         assert!(!graph.follow("ann", "cid").await.unwrap());
         assert_eq!(graph.counts("cid").await.unwrap(), (0, 1));
         assert_eq!(graph.pending("ann").await.unwrap(), [""; 0]);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_page_neither_repeats_nor_skips_anyone_while_others_come_and_go() {
+#[test]
+fn a_page_neither_repeats_nor_skips_anyone_while_others_come_and_go() {
     everywhere(async |connection, prefix| {
         let graph = SocialGraph::new(connection.clone(), &prefix);
         for number in 0..25 {
@@ -109,12 +108,11 @@ async fn a_page_neither_repeats_nor_skips_anyone_while_others_come_and_go() {
         }
         let expected: Vec<String> = (0..25).rev().map(|number| format!("user{number:02}")).collect();
         assert_eq!(seen, expected);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn friends_equal_a_recomputation() {
+#[test]
+fn friends_equal_a_recomputation() {
     everywhere(async |connection, prefix| {
         let graph = SocialGraph::new(connection.clone(), &prefix);
         let mut random = StdRng::seed_from_u64(7);
@@ -157,12 +155,11 @@ async fn friends_equal_a_recomputation() {
             ranked.truncate(5);
             assert_eq!(graph.friends_of_friends(&users[user], 5).await.unwrap(), ranked);
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_lost_index_is_written_again_and_a_wrong_one_is_corrected() {
+#[test]
+fn a_lost_index_is_written_again_and_a_wrong_one_is_corrected() {
     everywhere(async |connection, prefix| {
         let graph = SocialGraph::new(connection.clone(), &prefix);
         for other in ["bob", "cid", "dan"] {
@@ -175,12 +172,11 @@ async fn a_lost_index_is_written_again_and_a_wrong_one_is_corrected() {
         assert_eq!(graph.followers("bob", None, 10).await.unwrap().users, ["ann"]);
         assert_eq!(graph.recheck_followers("cid", None).await.unwrap(), None);
         assert_eq!(graph.followers("cid", None, 10).await.unwrap().users, ["ann"]);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn nobody_follows_more_than_the_limit() {
+#[test]
+fn nobody_follows_more_than_the_limit() {
     everywhere(async |connection, prefix| {
         let graph = SocialGraph::new(connection.clone(), &prefix);
         let key = graph.following_key("ann").unwrap();
@@ -191,38 +187,32 @@ async fn nobody_follows_more_than_the_limit() {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let _: i64 = connection.send(&words).await;
         assert!(graph.follow("ann", "bob").await.unwrap());
-        assert!(matches!(graph.follow("ann", "cid").await, Err(FollowError::TooMany)));
+        assert_matches!(graph.follow("ann", "cid").await, Err(FollowError::TooMany));
         assert!(!graph.follow("ann", "bob").await.unwrap(), "is followed already");
         assert_eq!(graph.counts("cid").await.unwrap(), (0, 0));
         assert_eq!(graph.friends("ann").await.unwrap(), [""; 0]);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_key_of_another_type_is_named_and_left_alone() {
+#[test]
+fn a_key_of_another_type_is_named_and_left_alone() {
     everywhere(async |connection, prefix| {
         let graph = SocialGraph::new(connection.clone(), &prefix);
         let key = graph.following_key("ann").unwrap();
         let _: () = connection.send(&["SET", key.as_str(), "mine"]).await;
         let error = graph.follow("ann", "bob").await.unwrap_err();
-        assert!(
-            matches!(&error, FollowError::Store(StoreError::WrongType(keys)) if keys.contains(key.as_str())),
-            "{error}"
-        );
+        assert_matches!(&error, FollowError::Store(StoreError::WrongType(keys)) if keys.contains(key.as_str()));
         assert_eq!(connection.send::<String>(&["GET", key.as_str()]).await, "mine");
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_call_takes_as_many_round_trips_as_it_says() {
+#[test]
+fn a_call_takes_as_many_round_trips_as_it_says() {
     everywhere(async |connection: TestConnection, prefix| {
         let graph = SocialGraph::new(connection.clone(), &prefix);
         assert_eq!(connection.round_trips_of(graph.follow("ann", "bob")).await, 3);
         assert_eq!(connection.round_trips_of(graph.is_following("ann", "bob")).await, 1);
         assert_eq!(connection.round_trips_of(graph.followers("bob", None, 10)).await, 1);
         assert_eq!(connection.round_trips_of(graph.unfollow("ann", "bob")).await, 3);
-    })
-    .await;
+    });
 }

@@ -3,13 +3,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use lab_testing::{TestConnection, cases, everywhere, next_of, prefix, until};
+use lab_testing::{TestConnection, cases, next_of, prefix, until};
 use patterns::script::StoreError;
 use patterns::stock_feed::{Inbox, MessageEffect, Stock, StockFeed, StockUpdate, StockView};
 use proptest::prelude::*;
 use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
 use tokio::task::JoinSet;
+
+use crate::everywhere;
 
 const SKU: &str = "PROD123";
 
@@ -139,8 +141,8 @@ fn url(connection: &TestConnection, node: usize) -> String {
     }
 }
 
-#[tokio::test]
-async fn each_change_is_numbered_and_published_in_one_round_trip() {
+#[test]
+fn each_change_is_numbered_and_published_in_one_round_trip() {
     everywhere(async |connection, prefix| {
         let feed = StockFeed::new(connection.clone(), &prefix);
         // A SKU of any characters.
@@ -177,14 +179,13 @@ async fn each_change_is_numbered_and_published_in_one_round_trip() {
         assert_eq!(round_trips, [1; 2]);
 
         let _: () = connection.send(&["HSET", key, "level", "many"]).await;
-        assert!(matches!(feed.snapshot(sku).await, Err(StoreError::Malformed(_))));
+        assert_matches!(feed.snapshot(sku).await, Err(StoreError::Malformed(_)));
         let _: () = connection.send(&["HSET", key, "version", "many"]).await;
-        assert!(matches!(feed.set(sku, 1).await, Err(StoreError::Malformed(_))));
+        assert_matches!(feed.set(sku, 1).await, Err(StoreError::Malformed(_)));
         let _: () = connection.send(&["SET", key, "foreign"]).await;
-        assert!(matches!(feed.set(sku, 1).await, Err(StoreError::WrongType(_))));
+        assert_matches!(feed.set(sku, 1).await, Err(StoreError::WrongType(_)));
         assert_eq!(connection.send::<String>(&["GET", key]).await, "foreign");
-    })
-    .await;
+    });
 }
 
 async fn subscribed(url: String, channel: String, inbox: Inbox) -> RedisResult<MultiplexedConnection> {
@@ -198,8 +199,8 @@ async fn subscribed(url: String, channel: String, inbox: Inbox) -> RedisResult<M
 /// Changes of the stock that is watched.
 const CHANGES: u32 = 400;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn screens_that_are_cut_off_end_with_the_right_level_and_never_step_back() {
+#[test]
+fn screens_that_are_cut_off_end_with_the_right_level_and_never_step_back() {
     everywhere(async |connection, prefix| {
         let (last, ready) = (Arc::new(AtomicU64::new(u64::MAX)), Arc::<AtomicUsize>::default());
         let mut screens = JoinSet::new();
@@ -249,8 +250,7 @@ async fn screens_that_are_cut_off_end_with_the_right_level_and_never_step_back()
         last.store(present.version, Ordering::SeqCst);
         let connects: usize = screens.join_all().await.into_iter().sum();
         assert!(connects > 3, "only {connects} connections");
-    })
-    .await;
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lab_testing::slots::{HalfMovedSlots, MovingSlots};
-use lab_testing::{TestConnection, cases, everywhere, prefix};
+use lab_testing::{TestConnection, cases, prefix};
 use patterns::script::StoreError;
 use patterns::stores::{
     Area, Hours, LocalTime, MAX_LATITUDE, MAX_NEAR, NearStore, Opening, Place, PlaceError, Store, Stores,
@@ -9,8 +9,9 @@ use patterns::stores::{
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use redis::Value;
 use tokio::task::JoinSet;
+
+use crate::{dumps, everywhere};
 
 /// Redis keeps a place in 26 bits each way, so to half of 0.6 m by 0.3 m.
 const TOLERANCE: f64 = 0.5;
@@ -39,8 +40,8 @@ fn circle(radius: f64) -> Area {
     Area::Circle { radius }
 }
 
-#[tokio::test]
-async fn stores_are_found_moved_and_removed_without_a_ghost() {
+#[test]
+fn stores_are_found_moved_and_removed_without_a_ghost() {
     everywhere(async |connection, prefix| {
         let stores = Stores::new(connection.clone(), &prefix);
         let here = at(10.0, 53.55);
@@ -70,12 +71,11 @@ async fn stores_are_found_moved_and_removed_without_a_ghost() {
         let [map, details] = stores.keys().unwrap();
         assert_eq!(connection.send::<u32>(&["ZCARD", &map]).await, 2);
         assert_eq!(connection.send::<u32>(&["HLEN", &details]).await, 2);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_store_that_is_moved_and_removed_by_many_is_in_both_keys_or_in_none() {
+#[test]
+fn a_store_that_is_moved_and_removed_by_many_is_in_both_keys_or_in_none() {
     everywhere(async |connection, prefix| {
         let stores = Stores::new(connection.clone(), &prefix);
         let mut crowd = JoinSet::new();
@@ -95,12 +95,11 @@ async fn a_store_that_is_moved_and_removed_by_many_is_in_both_keys_or_in_none() 
             });
         }
         crowd.join_all().await;
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_lost_key_is_noticed() {
+#[test]
+fn a_lost_key_is_noticed() {
     everywhere(async |connection, prefix| {
         let stores = Stores::new(connection.clone(), &prefix);
         let here = at(0.0, 0.0);
@@ -111,16 +110,15 @@ async fn a_lost_key_is_noticed() {
             let _: () = connection.send(&["DEL", lost]).await;
             stores.put(&store("a", here)).await.unwrap();
             let near = stores.near(here, circle(9.0), 9, noon()).await;
-            assert!(matches!(near, Err(StoresError::Damaged)), "{lost}: {near:?}");
+            assert_matches!(near, Err(StoresError::Damaged), "{lost}");
             stores.clear().await.unwrap();
             assert_eq!(stores.near(here, circle(9.0), 9, noon()).await.unwrap(), []);
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn each_call_is_one_round_trip() {
+#[test]
+fn each_call_is_one_round_trip() {
     everywhere(async |connection, prefix| {
         let stores = Stores::new(connection.clone(), &prefix);
         let place = at(10.0, 53.55);
@@ -132,17 +130,16 @@ async fn each_call_is_one_round_trip() {
             connection.round_trips_of(stores.remove("a")).await,
         ];
         assert_eq!(round_trips, [1; 4]);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn hostile_input_is_refused_and_foreign_keys_stay_as_they_are() {
+#[test]
+fn hostile_input_is_refused_and_foreign_keys_stay_as_they_are() {
     let nan = f64::NAN;
     for (longitude, latitude) in
         [(180.1, 0.0), (0.0, 85.06), (0.0, -90.0), (nan, 0.0), (0.0, nan), (f64::INFINITY, 0.0)]
     {
-        assert!(matches!(Place::new(longitude, latitude), Err(PlaceError::Place { .. })));
+        assert_matches!(Place::new(longitude, latitude), Err(PlaceError::Place { .. }));
     }
     everywhere(async |connection, prefix| {
         let stores = Stores::new(connection.clone(), &prefix);
@@ -155,7 +152,7 @@ async fn hostile_input_is_refused_and_foreign_keys_stay_as_they_are() {
             Area::Box { width: 1.0, height: 1e300 },
         ] {
             let near = stores.near(here, area, 9, noon()).await;
-            assert!(matches!(near, Err(StoresError::Place(PlaceError::Area(_)))), "{area:?}");
+            assert_matches!(near, Err(StoresError::Place(PlaceError::Area(_))), "{area:?}");
         }
         for number in 0..=MAX_NEAR {
             stores.put(&store(&format!("s{number}"), here)).await.unwrap();
@@ -163,7 +160,7 @@ async fn hostile_input_is_refused_and_foreign_keys_stay_as_they_are() {
         assert_eq!(stores.near(here, circle(2.01e7), 0, noon()).await.unwrap(), []);
         assert_eq!(stores.near(here, circle(2.01e7), usize::MAX, noon()).await.unwrap().len(), MAX_NEAR);
         let unnamed = Store { name: String::new(), ..store("a", here) };
-        assert!(matches!(stores.put(&unnamed).await, Err(StoresError::Name { bytes: 0 })));
+        assert_matches!(stores.put(&unnamed).await, Err(StoresError::Name { bytes: 0 }));
         stores.put(&store("", here)).await.unwrap_err();
 
         let keys = stores.keys().unwrap();
@@ -171,31 +168,25 @@ async fn hostile_input_is_refused_and_foreign_keys_stay_as_they_are() {
         stores.put(&store("a", here)).await.unwrap();
         let _: () = connection.send(&["HSET", &keys[1], "a", "no JSON"]).await;
         let strange = stores.near(here, circle(9.0), 100, noon()).await;
-        assert!(matches!(strange, Err(StoresError::Store(StoreError::Malformed(_)))), "{strange:?}");
+        assert_matches!(strange, Err(StoresError::Store(StoreError::Malformed(_))));
         for foreign in &keys {
             stores.clear().await.unwrap();
             stores.put(&store("a", here)).await.unwrap();
             let _: () = connection.send(&["SET", foreign, "foreign"]).await;
-            let mut before: Vec<Value> = Vec::new();
-            for key in &keys {
-                before.push(connection.send(&["DUMP", key]).await);
-            }
+            let before = dumps(&connection, &keys).await;
             let wrong = stores.put(&store("a", here)).await;
-            assert!(matches!(wrong, Err(StoresError::Store(StoreError::WrongType(_)))), "{wrong:?}");
+            assert_matches!(wrong, Err(StoresError::Store(StoreError::WrongType(_))));
             stores.relocate("a", here).await.unwrap_err();
             stores.remove("a").await.unwrap_err();
             stores.clear().await.unwrap_err();
-            for (key, before) in keys.iter().zip(before) {
-                assert_eq!(connection.send::<Value>(&["DUMP", key]).await, before);
-            }
+            assert_eq!(dumps(&connection, &keys).await, before);
             let _: () = connection.send(&["DEL", foreign]).await;
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_store_beyond_the_pole_is_found() {
+#[test]
+fn a_store_beyond_the_pole_is_found() {
     everywhere(async |connection, prefix| {
         let stores = Stores::new(connection, &prefix);
         // Across the poles: GEOSEARCH with these radii finds neither.
@@ -208,8 +199,7 @@ async fn a_store_beyond_the_pole_is_found() {
             assert_eq!(ids(&near(radius).await.unwrap()), ["far"]);
             assert_eq!(near(here.meters_to(there) - 1.0).await.unwrap(), []);
         }
-    })
-    .await;
+    });
 }
 
 /// All stores in an area, measured one by one, and those so close to its edge that either answer is right.

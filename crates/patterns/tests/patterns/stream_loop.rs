@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use lab_server::Server;
 use lab_testing::slots::MovingSlots;
-use lab_testing::{TestConnection, everywhere, prefix, until};
+use lab_testing::{TestConnection, prefix, until};
 use patterns::stream_loop::{Report, Worker};
 use patterns::stream_worker::{Effect, Message};
 use redis::RedisResult;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::everywhere;
 use crate::stream_worker::{Queue, SOON, claim, count, effects, group, ids, publish, queue};
 
 /// A worker that runs until the sender is used, and counts each message as its effect.
@@ -42,8 +43,8 @@ async fn end((stop, running): (oneshot::Sender<()>, JoinHandle<Report>)) -> Repo
     running.await.unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_worker_goes_on_after_the_server_came_back_empty() {
+#[test]
+fn a_worker_goes_on_after_the_server_came_back_empty() {
     everywhere(async |connection, prefix| {
         let queue = queue(&connection, &prefix);
         let worker = Worker::new(group(&connection, &prefix), "host").unwrap();
@@ -63,12 +64,11 @@ async fn a_worker_goes_on_after_the_server_came_back_empty() {
         let report = end(running).await;
         assert!(report.remade >= 1, "{report:?}");
         assert!(report.errors < 20, "{report:?}");
-    })
-    .await;
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn two_workers_of_one_host_share_no_name_and_take_nothing_from_each_other() {
+#[test]
+fn two_workers_of_one_host_share_no_name_and_take_nothing_from_each_other() {
     everywhere(async |connection, prefix| {
         let queue = queue(&connection, &prefix);
         // Workers on busy processors extend in time, too.
@@ -98,12 +98,11 @@ async fn two_workers_of_one_host_share_no_name_and_take_nothing_from_each_other(
         end(first).await;
         assert_eq!(started.load(Ordering::Relaxed), 1);
         assert_eq!(group.status().await.unwrap().consumers, 0, "a worker that stops removes its consumer");
-    })
-    .await;
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_panic_is_a_failure_and_a_stop_gives_back() {
+#[test]
+fn a_panic_is_a_failure_and_a_stop_gives_back() {
     everywhere(async |connection, prefix| {
         let queue = queue(&connection, &prefix);
         let group = group(&connection, &prefix).with_max_failures(3).with_visibility(Duration::from_secs(1));
@@ -133,8 +132,7 @@ async fn a_panic_is_a_failure_and_a_stop_gives_back() {
         assert!(dead[0].reason.contains("panicked: poison"), "{dead:?}");
         let back = claim(&group, "next", 1).await;
         assert_eq!((ids(&back), back[0].failures, back[0].workers_lost), (vec!["m2"], 0, 0));
-    })
-    .await;
+    });
 }
 
 /// Also what scripts send is counted.

@@ -3,13 +3,15 @@ use std::time::Duration;
 
 use lab_testing::faults::lossy_proxy;
 use lab_testing::slots::MovingSlots;
-use lab_testing::{TestConnection, everywhere, prefix, until};
+use lab_testing::{TestConnection, prefix, until};
 use patterns::script::StoreError;
 use patterns::stream_worker::{
     Completed, Effect, Failure, Group, Message, Published, Status, StreamQueue, WhenFull,
 };
 use redis::Value;
 use tokio::task::JoinSet;
+
+use crate::{connections, everywhere};
 
 /// Short, so that a test sees claims.
 pub(crate) const SOON: Duration = Duration::from_millis(60);
@@ -31,7 +33,7 @@ pub(crate) fn group(connection: &TestConnection, prefix: &str) -> Group<TestConn
 pub(crate) async fn publish(queue: &Queue, numbers: std::ops::Range<usize>) {
     for number in numbers {
         let published = queue.publish(&format!("m{number}"), format!("{number}").as_bytes()).await.unwrap();
-        assert!(matches!(published, Published::New { dropped: 0, .. }), "{published:?}");
+        assert_matches!(published, Published::New { dropped: 0, .. });
     }
 }
 
@@ -70,8 +72,8 @@ pub(crate) async fn effects(queue: &Queue, connection: &TestConnection) -> BTree
     connection.send(&["HGETALL", &queue.effect_key("effects").unwrap()]).await
 }
 
-#[tokio::test]
-async fn a_message_is_published_once_and_has_one_effect() {
+#[test]
+fn a_message_is_published_once_and_has_one_effect() {
     everywhere(async |connection, prefix| {
         let (queue, group) = (queue(&connection, &prefix), group(&connection, &prefix));
         publish(&queue, 0..1).await;
@@ -85,12 +87,11 @@ async fn a_message_is_published_once_and_has_one_effect() {
         assert_eq!(effects(&queue, &connection).await, BTreeMap::from([("m0".to_owned(), 1)]));
         let status = group.status().await.unwrap();
         assert_eq!(status, Status { entries: 1, consumers: 1, ..Status::default() });
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn failures_and_lost_workers_are_counted_apart() {
+#[test]
+fn failures_and_lost_workers_are_counted_apart() {
     everywhere(async |connection, prefix| {
         let queue = queue(&connection, &prefix);
         let group = group(&connection, &prefix).with_max_failures(2).with_max_workers_lost(3);
@@ -150,19 +151,18 @@ async fn failures_and_lost_workers_are_counted_apart() {
 
         // Requeued, a dead letter has its effect; discarded, it is gone.
         let letter = |id: &str| dead.iter().find(|dead| dead.message.id == id).unwrap().letter.clone();
-        assert!(matches!(group.requeue(&letter("m0")).await.unwrap(), Published::New { .. }));
+        assert_matches!(group.requeue(&letter("m0")).await.unwrap(), Published::New { .. });
         assert_eq!(group.requeue(&letter("m0")).await.unwrap(), Published::Unknown);
         assert!(group.discard(&letter("m1")).await.unwrap());
         let again = read(&group, &connection, "z", 10).await;
         assert_eq!((ids(&again), again[0].payload.as_slice()), (vec!["m0"], b"0".as_slice()));
         assert_eq!(group.complete(&again[0], &count(&queue, &again[0])).await.unwrap(), Completed::Done);
         assert_eq!(group.status().await.unwrap().dead, 0);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_full_stream_refuses_or_counts_what_it_drops_and_forgets_what_is_acknowledged() {
+#[test]
+fn a_full_stream_refuses_or_counts_what_it_drops_and_forgets_what_is_acknowledged() {
     everywhere(async |connection, prefix| {
         let queue = queue(&connection, &prefix).with_max_entries(10);
         let group = queue.group("billing").with_visibility(SOON);
@@ -175,8 +175,7 @@ async fn a_full_stream_refuses_or_counts_what_it_drops_and_forgets_what_is_ackno
         group.complete(&messages[1], &Effect::none()).await.unwrap();
         assert_eq!(queue.publish("m10", b"10").await.unwrap(), Published::Full);
         group.complete(&messages[0], &Effect::none()).await.unwrap();
-        let published = queue.publish("m10", b"10").await.unwrap();
-        assert!(matches!(published, Published::New { dropped: 0, .. }), "{published:?}");
+        assert_matches!(queue.publish("m10", b"10").await.unwrap(), Published::New { dropped: 0, .. });
         assert_eq!(group.status().await.unwrap().entries, 9, "m0 and m1 are forgotten");
         publish(&queue, 11..12).await;
         assert_eq!(queue.publish("m12", b"12").await.unwrap(), Published::Full);
@@ -185,7 +184,7 @@ async fn a_full_stream_refuses_or_counts_what_it_drops_and_forgets_what_is_ackno
         let dropping = queue.clone().when_full(WhenFull::Drop);
         for number in 12..15 {
             let published = dropping.publish(&format!("m{number}"), b"").await.unwrap();
-            assert!(matches!(published, Published::New { dropped: 1, .. }), "{published:?}");
+            assert_matches!(published, Published::New { dropped: 1, .. });
         }
         let held = std::sync::Mutex::new((0, 0));
         until("the trimmed entries are noticed", async || {
@@ -208,12 +207,11 @@ async fn a_full_stream_refuses_or_counts_what_it_drops_and_forgets_what_is_ackno
         assert_eq!(group.status().await.unwrap().trimmed, 3);
         let refused = group.fail(&rest[0], "a", "too late").await.unwrap();
         assert_eq!(refused, Failure::NotPending);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn an_effect_that_is_refused_changes_nothing_and_half_an_effect_is_dead() {
+#[test]
+fn an_effect_that_is_refused_changes_nothing_and_half_an_effect_is_dead() {
     everywhere(async |connection, prefix| {
         let (queue, group) = (queue(&connection, &prefix), group(&connection, &prefix).with_max_failures(1));
         publish(&queue, 0..3).await;
@@ -222,21 +220,19 @@ async fn an_effect_that_is_refused_changes_nothing_and_half_an_effect_is_dead() 
         let _: () = connection.send(&["SET", &text, "x"]).await;
         let wrong = Effect::none().command("HSET", &text, &["a", "b"]).command("INCRBY", &number, &["1"]);
         let outcome = group.complete(&messages[0], &wrong).await.unwrap();
-        assert!(matches!(&outcome, Completed::Refused(error) if error.contains("WRONGTYPE")), "{outcome:?}");
+        assert_matches!(&outcome, Completed::Refused(error) if error.contains("WRONGTYPE"));
         assert_eq!(group.status().await.unwrap().pending, 3);
         let unknown = Effect::none().command("NOSUCH", &number, &["1"]);
         group.complete(&messages[0], &unknown).await.unwrap_err();
         let half = Effect::none().command("INCRBY", &number, &["1"]).command("HSET", &text, &["a", "b"]);
-        let outcome = group.complete(&messages[1], &half).await.unwrap();
-        assert!(matches!(outcome, Completed::Half(_)), "{outcome:?}");
+        assert_matches!(group.complete(&messages[1], &half).await.unwrap(), Completed::Half(_));
         assert_eq!(group.complete(&messages[1], &half).await.unwrap(), Completed::Again);
         assert_eq!(connection.send::<u32>(&["GET", &number]).await, 1);
         assert_eq!(group.fail(&messages[0], "a", "").await.unwrap(), Failure::Dead(1));
         let dead = group.dead_letters("0-0", 10).await.unwrap();
         assert_eq!(dead.iter().map(|dead| dead.message.id.as_str()).collect::<Vec<_>>(), ["m1", "m0"]);
         assert_eq!(group.status().await.unwrap().pending, 1);
-    })
-    .await;
+    });
 }
 
 /// A failure whose retry cannot be saved must not be acknowledged, and a completion that cannot be saved must have no effect.
@@ -281,8 +277,8 @@ async fn a_message_whose_outcome_the_server_refuses_stays_pending_as_it_was() {
 }
 
 /// A restart without persistence, a partial restore, a repair by hand: the group is gone, or all keys are.
-#[tokio::test]
-async fn a_lost_group_is_made_again_from_the_first_entry_and_doubles_nothing() {
+#[test]
+fn a_lost_group_is_made_again_from_the_first_entry_and_doubles_nothing() {
     everywhere(async |connection, prefix| {
         let (queue, group) = (queue(&connection, &prefix), group(&connection, &prefix));
         let stream = queue.key().unwrap();
@@ -301,12 +297,11 @@ async fn a_lost_group_is_made_again_from_the_first_entry_and_doubles_nothing() {
             assert_eq!(group.complete(message, &count(&queue, message)).await.unwrap(), expected);
         }
         assert!(effects(&queue, &connection).await.values().eq(&[1, 1, 1, 1]));
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_consumer_that_owes_something_is_not_removed() {
+#[test]
+fn a_consumer_that_owes_something_is_not_removed() {
     everywhere(async |connection, prefix| {
         let (queue, group) = (queue(&connection, &prefix), group(&connection, &prefix));
         publish(&queue, 0..3).await;
@@ -323,13 +318,12 @@ async fn a_consumer_that_owes_something_is_not_removed() {
         }
         assert_eq!(effects(&queue, &connection).await.len(), 3);
         assert_eq!(group.retire(NOW).await.unwrap(), 1);
-    })
-    .await;
+    });
 }
 
 /// House-keeping runs all the time with no idle time at all, and consumers read meanwhile.
-#[tokio::test(flavor = "multi_thread")]
-async fn house_keeping_races_with_reads_and_loses_nothing() {
+#[test]
+fn house_keeping_races_with_reads_and_loses_nothing() {
     everywhere(async |connection, prefix| {
         const MESSAGES: usize = 60;
         let (queue, group) = (queue(&connection, &prefix), group(&connection, &prefix));
@@ -352,12 +346,11 @@ async fn house_keeping_races_with_reads_and_loses_nothing() {
         }
         consumers.join_all().await;
         assert!(effects(&queue, &connection).await.values().all(|count| *count == 1));
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_reply_that_was_lost_is_found_among_the_own_pending_ones() {
+#[test]
+fn a_reply_that_was_lost_is_found_among_the_own_pending_ones() {
     everywhere(async |connection, prefix| {
         let (queue, group) = (queue(&connection, &prefix), group(&connection, &prefix));
         publish(&queue, 0..3).await;
@@ -371,12 +364,11 @@ async fn a_reply_that_was_lost_is_found_among_the_own_pending_ones() {
         assert_eq!(group.extend("b", &[own[0].entry.clone()]).await.unwrap(), 0, "b does not hold it");
         assert_eq!(group.extend("a", &[own[0].entry.clone()]).await.unwrap(), 1);
         assert_eq!(group.give_back("b", &[own[0].entry.clone()]).await.unwrap(), 0);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn hostile_input_is_refused_and_foreign_keys_stay_as_they_are() {
+#[test]
+fn hostile_input_is_refused_and_foreign_keys_stay_as_they_are() {
     everywhere(async |connection, prefix| {
         let queue = queue(&connection, &prefix);
         let group = queue.group("{b}:\n*").with_visibility(SOON);
@@ -414,13 +406,12 @@ async fn hostile_input_is_refused_and_foreign_keys_stay_as_they_are() {
         }
         let _: () = connection.send(&["SET", key.as_str(), "mine"]).await;
         let error = queue.publish("y", b"").await.unwrap_err();
-        assert!(matches!(&error, StoreError::WrongType(keys) if keys.contains(key.as_str())), "{error}");
-    })
-    .await;
+        assert_matches!(&error, StoreError::WrongType(keys) if keys.contains(key.as_str()));
+    });
 }
 
-#[tokio::test]
-async fn each_call_is_one_round_trip() {
+#[test]
+fn each_call_is_one_round_trip() {
     everywhere(async |connection, prefix| {
         let (queue, group) = (queue(&connection, &prefix), group(&connection, &prefix));
         group.create().await.unwrap();
@@ -438,8 +429,7 @@ async fn each_call_is_one_round_trip() {
             connection.round_trips_of(group.retire(SOON)).await,
         ];
         assert_eq!(round_trips, [1; 8]);
-    })
-    .await;
+    });
 }
 
 /// Producers publish everything twice. Workers die after they have read, after they have done it, and lose replies.
@@ -500,10 +490,7 @@ async fn run(connections: &[TestConnection], observer: &TestConnection, prefix: 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_message_has_one_effect_though_workers_die_and_replies_are_lost() {
     let proxy = lossy_proxy(lab_testing::server(), 11);
-    let mut connections = Vec::new();
-    for _ in 0..6 {
-        connections.push(TestConnection::reconnecting(&proxy.url()).await);
-    }
+    let connections = connections(6, async || TestConnection::reconnecting(&proxy.url()).await).await;
     run(&connections, &TestConnection::server().await, &prefix()).await;
     assert!(proxy.cuts() > 5, "only {} replies were lost", proxy.cuts());
 }
@@ -511,10 +498,7 @@ async fn each_message_has_one_effect_though_workers_die_and_replies_are_lost() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_message_has_one_effect_while_slots_move() {
     let prefix = prefix();
-    let mut connections = Vec::new();
-    for _ in 0..6 {
-        connections.push(TestConnection::cluster().await);
-    }
+    let connections = connections(6, TestConnection::cluster).await;
     let moving = MovingSlots::of([queue(&connections[0], &prefix).key().unwrap().as_str()]);
     run(&connections, &TestConnection::cluster().await, &prefix).await;
     assert!(moving.end() > 1);

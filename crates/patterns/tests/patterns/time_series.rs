@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lab_server::Server;
-use lab_testing::{TestConnection, cases, everywhere};
+use lab_testing::{TestConnection, cases};
 use patterns::script::StoreError;
 use patterns::time_series::{
     Appended, Chunk, Duplicates, Every, MAX_DAYS, MAX_TIME, MAX_UNITS, Page, Retention, RollUp, Sample,
@@ -13,6 +13,8 @@ use proptest::test_runner::TestRunner;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
+
+use crate::everywhere;
 
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
@@ -81,8 +83,8 @@ async fn all(series: &TimeSeries<TestConnection>, from: u64, to: u64) -> Vec<Sam
     samples
 }
 
-#[tokio::test]
-async fn samples_in_any_order_count_once_in_every_roll_up() {
+#[test]
+fn samples_in_any_order_count_once_in_every_roll_up() {
     everywhere(async |connection, prefix| {
         let series = forever(&connection, &prefix);
         let samples = [at(61_000, 2.5), at(100, -1.25), at(HOUR, 7.0), at(DAY - 1, 3.0), at(DAY, 4.0)];
@@ -99,12 +101,11 @@ async fn samples_in_any_order_count_once_in_every_roll_up() {
             series.range("other", BEGIN - DAY, BEGIN, 10).await.unwrap(),
             Page { samples: vec![], next: None }
         );
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn of_duplicates_the_last_or_the_first_value_holds() {
+#[test]
+fn of_duplicates_the_last_or_the_first_value_holds() {
     everywhere(async |connection, prefix| {
         let series = forever(&connection, &prefix);
         let first = forever(&connection, &prefix).with_duplicates(Duplicates::KeepFirst);
@@ -120,13 +121,12 @@ async fn of_duplicates_the_last_or_the_first_value_holds() {
             assert_eq!((day.count, day.sum, day.min, day.max), (1, held, held, held));
             series.remove("s").await.unwrap();
         }
-    })
-    .await;
+    });
 }
 
 /// CASES T7 (a).
-#[tokio::test]
-async fn three_events_of_one_millisecond_count_three_times_and_a_retry_does_not() {
+#[test]
+fn three_events_of_one_millisecond_count_three_times_and_a_retry_does_not() {
     everywhere(async |connection, prefix| {
         let series = forever(&connection, &prefix);
         let events = [0, 1, 1_023].map(|number| Sample { number, ..at(HOUR - 1, 1.0) });
@@ -138,15 +138,13 @@ async fn three_events_of_one_millisecond_count_three_times_and_a_retry_does_not(
             assert_eq!(series.roll_ups("s", every, BEGIN, BEGIN + DAY).await.unwrap()[0].count, 3);
         }
         let too_many = Sample { number: 1_024, ..events[0] };
-        let error = series.append("s", too_many).await.unwrap_err();
-        assert!(matches!(error, SeriesError::Number { number: 1_024 }), "{error}");
-    })
-    .await;
+        assert_matches!(series.append("s", too_many).await, Err(SeriesError::Number { number: 1_024 }));
+    });
 }
 
 /// CASES T7 (b).
-#[tokio::test]
-async fn a_late_sample_is_read_in_the_order_of_time() {
+#[test]
+fn a_late_sample_is_read_in_the_order_of_time() {
     everywhere(async |connection, prefix| {
         let series = forever(&connection, &prefix);
         for ms in [5, 9, 7] {
@@ -154,65 +152,55 @@ async fn a_late_sample_is_read_in_the_order_of_time() {
         }
         let times = all(&series, BEGIN, BEGIN + DAY).await.into_iter().map(|sample| sample.at - BEGIN);
         assert_eq!(times.collect::<Vec<_>>(), [5, 7, 9]);
-    })
-    .await;
+    });
 }
 
 /// CASES T7 (c): what cannot be kept exactly is refused.
-#[tokio::test]
-async fn what_is_not_exact_or_not_a_time_is_refused_and_changes_nothing() {
+#[test]
+fn what_is_not_exact_or_not_a_time_is_refused_and_changes_nothing() {
     everywhere(async |connection, prefix| {
         let series = TimeSeries::new(connection.clone(), &prefix);
         let now = series.now().await.unwrap();
         for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, MAX_UNITS as f64] {
             let good_and_bad = [Sample::new(now, 1.0), Sample::new(now + 1, value)];
-            let error = series.append_many("s", &good_and_bad).await.unwrap_err();
-            assert!(matches!(error, SeriesError::Value { .. }), "{error}");
+            assert_matches!(series.append_many("s", &good_and_bad).await, Err(SeriesError::Value { .. }));
         }
         for at in [MAX_TIME, MAX_TIME + 1, u64::MAX] {
-            let error = series.append("s", Sample::new(at, 1.0)).await.unwrap_err();
-            assert!(matches!(error, SeriesError::Time { .. }), "{error}");
+            assert_matches!(series.append("s", Sample::new(at, 1.0)).await, Err(SeriesError::Time { .. }));
         }
         let error = series.append("s", Sample::new(MAX_TIME - 1, 1.0)).await.unwrap_err();
-        assert!(matches!(error, SeriesError::TooNew { .. }), "{error}");
+        assert_matches!(error, SeriesError::TooNew { .. });
         let error = series.append("s", Sample::new(now + DAY + HOUR, 1.0)).await.unwrap_err();
-        assert!(
-            matches!(error, SeriesError::TooNew { ahead } if ahead > Duration::from_hours(24)),
-            "{error}"
-        );
+        assert_matches!(error, SeriesError::TooNew { ahead } if ahead > Duration::from_hours(24));
         for at in [0, now - 9 * DAY] {
-            let error = series.append("s", Sample::new(at, 1.0)).await.unwrap_err();
-            assert!(matches!(error, SeriesError::TooOld), "{error}");
+            assert_matches!(series.append("s", Sample::new(at, 1.0)).await, Err(SeriesError::TooOld));
         }
         let error = series.range("s", 0, (MAX_DAYS + 1) * DAY, 1).await.unwrap_err();
-        assert!(matches!(error, SeriesError::TooLong { .. }), "{error}");
+        assert_matches!(error, SeriesError::TooLong { .. });
         assert_eq!(series.range("s", now, 0, 1).await.unwrap().samples, []);
         assert_eq!(connection.keys(&format!("{prefix}*")).await, [""; 0]);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_sum_that_is_not_exact_is_refused() {
+#[test]
+fn a_sum_that_is_not_exact_is_refused() {
     everywhere(async |connection, prefix| {
         let series = forever(&connection, &prefix).with_decimals(0).with_chunk(Chunk::Minute);
         let most = MAX_UNITS as f64;
         let samples: Vec<Sample> = (0..1_023).map(|number| Sample { number, ..at(0, most) }).collect();
         assert_eq!(series.append_many("s", &samples).await.unwrap().new, 1_023);
         for late in [at(1, most), at(HOUR, most)] {
-            let error = series.append("s", late).await.unwrap_err();
-            assert!(matches!(error, SeriesError::Overflow), "{error}");
+            assert_matches!(series.append("s", late).await, Err(SeriesError::Overflow));
         }
         series.append("s", at(1, most - 1.0)).await.unwrap();
         let day = series.roll_ups("s", Every::Day, BEGIN, BEGIN + 1).await.unwrap()[0];
         assert_eq!((day.count, day.sum), (1_024, (1_u64 << 53) as f64 - 1.0));
-    })
-    .await;
+    });
 }
 
 /// CASES T6 (a), (c), (d), with tens of minutes for the units.
-#[tokio::test]
-async fn after_deletions_and_late_samples_the_roll_ups_are_the_sums_of_the_samples() {
+#[test]
+fn after_deletions_and_late_samples_the_roll_ups_are_the_sums_of_the_samples() {
     everywhere(async |connection, prefix| {
         let series = forever(&connection, &prefix);
         series.append_many("s", &[at(MINUTE, 1.0), at(11 * MINUTE, 11.0)]).await.unwrap();
@@ -237,13 +225,12 @@ async fn after_deletions_and_late_samples_the_roll_ups_are_the_sums_of_the_sampl
             series.append("s", at(0, 1.0)).await.unwrap();
             assert_equals(&series, &Model::from([((BEGIN, 0), 1_000)]), BEGIN, BEGIN + DAY).await;
         }
-    })
-    .await;
+    });
 }
 
 /// CASES T6 (b).
-#[tokio::test]
-async fn where_samples_are_expired_roll_ups_are_final() {
+#[test]
+fn where_samples_are_expired_roll_ups_are_final() {
     everywhere(async |connection, prefix| {
         let day = |days: u64| Some(Duration::from_hours(24 * days));
         let kept = Retention { raw: day(2), minutes: day(1), hours: None, days: day(1) };
@@ -264,12 +251,9 @@ async fn where_samples_are_expired_roll_ups_are_final() {
         let short = Retention { raw: Some(Duration::ZERO), ..kept };
         let later = series.clone().with_retention(short);
         let _: () = connection.send(&["DEL", &keys[0]]).await;
-        let error = later.delete("s", today - DAY, today - DAY + 1).await.unwrap_err();
-        assert!(matches!(error, SeriesError::TooOld), "{error}");
-        let error = later.append("s", Sample::new(today - DAY + 1, 5.0)).await.unwrap_err();
-        assert!(matches!(error, SeriesError::TooOld), "{error}");
-        let error = later.rebuild("s", today - DAY).await.unwrap_err();
-        assert!(matches!(error, SeriesError::TooOld), "{error}");
+        assert_matches!(later.delete("s", today - DAY, today - DAY + 1).await, Err(SeriesError::TooOld));
+        assert_matches!(later.append("s", Sample::new(today - DAY + 1, 5.0)).await, Err(SeriesError::TooOld));
+        assert_matches!(later.rebuild("s", today - DAY).await, Err(SeriesError::TooOld));
         let counts = |roll_ups: Vec<RollUp>| roll_ups.iter().map(|bucket| bucket.count).collect::<Vec<_>>();
         for every in [Every::Minute, Every::Hour, Every::Day] {
             assert_eq!(counts(later.roll_ups("s", every, today - DAY, today + DAY).await.unwrap()), [2, 1]);
@@ -278,13 +262,12 @@ async fn where_samples_are_expired_roll_ups_are_final() {
         // A whole day can go.
         assert_eq!(later.delete("s", today - DAY, today).await.unwrap(), 2);
         assert_eq!(counts(later.roll_ups("s", Every::Day, today - DAY, today + DAY).await.unwrap()), [1]);
-    })
-    .await;
+    });
 }
 
 /// CASES T6 (e).
-#[tokio::test]
-async fn a_series_that_was_removed_begins_anew_even_with_other_settings() {
+#[test]
+fn a_series_that_was_removed_begins_anew_even_with_other_settings() {
     everywhere(async |connection, prefix| {
         let series = forever(&connection, &prefix);
         for day in 0..40 {
@@ -292,21 +275,20 @@ async fn a_series_that_was_removed_begins_anew_even_with_other_settings() {
         }
         let other = forever(&connection, &prefix).with_decimals(0).with_chunk(Chunk::Hour);
         let error = other.append("s", at(1, 1.0)).await.unwrap_err();
-        assert!(matches!(&error, SeriesError::OtherSettings { stored } if stored == "3:10"), "{error}");
+        assert_matches!(&error, SeriesError::OtherSettings { stored } if stored == "3:10");
         let error = other.roll_ups("s", Every::Day, BEGIN, BEGIN + DAY).await.unwrap_err();
-        assert!(matches!(error, SeriesError::OtherSettings { .. }), "{error}");
+        assert_matches!(error, SeriesError::OtherSettings { .. });
         assert_eq!(series.remove("s").await.unwrap(), 40);
         assert_eq!(connection.keys(&format!("{prefix}*")).await, [""; 0]);
         assert_eq!(series.remove("s").await.unwrap(), 0);
         other.append("s", at(1, 1.0)).await.unwrap();
         let minutes = other.roll_ups("s", Every::Minute, BEGIN, BEGIN + DAY).await.unwrap();
         assert_eq!(minutes, [RollUp { start: BEGIN, count: 1, sum: 1.0, min: 1.0, max: 1.0 }]);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn old_days_are_trimmed() {
+#[test]
+fn old_days_are_trimmed() {
     everywhere(async |connection, prefix| {
         let series = forever(&connection, &prefix);
         let today = series.now().await.unwrap() / DAY * DAY;
@@ -319,12 +301,11 @@ async fn old_days_are_trimmed() {
         assert_eq!(series.clone().with_retention(short).trim("s").await.unwrap(), 2);
         let left = series.roll_ups("s", Every::Day, today - 900 * DAY, today + DAY).await.unwrap();
         assert_eq!(left.iter().map(|day| day.start).collect::<Vec<_>>(), [today - DAY, today]);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_lost_key_is_noticed_and_the_roll_ups_are_rebuilt_from_what_is_left() {
+#[test]
+fn a_lost_key_is_noticed_and_the_roll_ups_are_rebuilt_from_what_is_left() {
     everywhere(async |connection, prefix| {
         let series = forever(&connection, &prefix);
         let samples: Vec<Sample> = (0..50).map(|i| at(i * 29 * MINUTE, i as f64)).collect();
@@ -334,8 +315,7 @@ async fn a_lost_key_is_noticed_and_the_roll_ups_are_rebuilt_from_what_is_left() 
         for lost in [minutes, hours, root, raw.clone()] {
             series.append_many("s", &samples).await.unwrap();
             let _: () = connection.send(&["DEL", &lost]).await;
-            let error = series.append("s", samples[0]).await.unwrap_err();
-            assert!(matches!(error, SeriesError::Damaged), "{lost}: {error}");
+            assert_matches!(series.append("s", samples[0]).await, Err(SeriesError::Damaged), "{lost}");
             let left = if lost == raw { Model::new() } else { model.clone() };
             assert_eq!(series.rebuild("s", BEGIN).await.unwrap(), left.len() as u64, "{lost}");
             assert_equals(&series, &left, BEGIN, BEGIN + DAY).await;
@@ -343,12 +323,11 @@ async fn a_lost_key_is_noticed_and_the_roll_ups_are_rebuilt_from_what_is_left() 
         assert_eq!(series.append_many("s", &samples).await.unwrap().new, 50);
         assert_eq!(series.rebuild("s", BEGIN).await.unwrap(), 50);
         assert_equals(&series, &model, BEGIN, BEGIN + DAY).await;
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_key_of_another_type_or_content_is_left_alone() {
+#[test]
+fn a_key_of_another_type_or_content_is_left_alone() {
     everywhere(async |connection, prefix| {
         let series = forever(&connection, &prefix);
         let [raw, ..] = series.day_keys("s", BEGIN / DAY).unwrap();
@@ -362,15 +341,14 @@ async fn a_key_of_another_type_or_content_is_left_alone() {
         series.append("s", at(0, 1.0)).await.unwrap();
         let _: () = connection.send(&["HSET", &raw, "0", "mine"]).await;
         let error = series.append("s", at(1, 1.0)).await.unwrap_err();
-        assert!(matches!(error, SeriesError::Store(StoreError::Malformed(_))), "{error}");
+        assert_matches!(error, SeriesError::Store(StoreError::Malformed(_)));
         let error = series.range("s", BEGIN, BEGIN + 1, 1).await.unwrap_err();
-        assert!(matches!(error, SeriesError::Store(StoreError::Malformed(_))), "{error}");
-    })
-    .await;
+        assert_matches!(error, SeriesError::Store(StoreError::Malformed(_)));
+    });
 }
 
-#[tokio::test]
-async fn names_are_any_text_and_an_append_is_one_round_trip() {
+#[test]
+fn names_are_any_text_and_an_append_is_one_round_trip() {
     everywhere(async |connection, prefix| {
         let series = forever(&connection, &prefix);
         for name in ["{cpu}\n*", "host:1 é", "%"] {
@@ -379,8 +357,7 @@ async fn names_are_any_text_and_an_append_is_one_round_trip() {
             let minutes = series.roll_ups(name, Every::Minute, BEGIN, BEGIN + DAY).await.unwrap();
             assert_eq!(minutes[0].count, 2);
         }
-    })
-    .await;
+    });
 }
 
 #[tokio::test]
@@ -389,8 +366,7 @@ async fn a_full_chunk_is_refused_and_no_call_is_slow() {
     let series = forever(&connection, &lab_testing::prefix()).with_chunk(Chunk::Minute);
     let samples: Vec<Sample> = (0..10_000).map(|i| at(i * 6, (i % 7) as f64)).collect();
     assert_eq!(series.append_many("s", &samples).await.unwrap().new, 10_000);
-    let error = series.append("s", at(1, 1.0)).await.unwrap_err();
-    assert!(matches!(error, SeriesError::ChunkFull), "{error}");
+    assert_matches!(series.append("s", at(1, 1.0)).await, Err(SeriesError::ChunkFull));
     // Each of these computes the minute anew.
     assert_eq!(series.append("s", at(6, 99.0)).await.unwrap().replaced, 1);
     assert_eq!(series.delete("s", BEGIN + 6, BEGIN + 7).await.unwrap(), 1);
@@ -405,8 +381,7 @@ async fn samples_can_be_deleted_when_memory_is_full() {
     let samples: Vec<Sample> = (0..5_000).map(|i| at(i * 1_000, 1.0)).collect();
     series.append_many("s", &samples).await.unwrap();
     let _: () = connection.send(&["CONFIG", "SET", "maxmemory", "1"]).await;
-    let error = series.append("s", at(1, 1.0)).await.unwrap_err();
-    assert!(matches!(error, SeriesError::Store(StoreError::Redis(_))), "{error}");
+    assert_matches!(series.append("s", at(1, 1.0)).await, Err(SeriesError::Store(StoreError::Redis(_))));
     assert_eq!(series.delete("s", BEGIN, BEGIN + HOUR).await.unwrap(), 3_600);
     assert_eq!(series.delete("s", BEGIN, BEGIN + DAY - 1).await.unwrap(), 1_400);
     assert_eq!(connection.keys("*").await, [series.key("s").unwrap().as_str()]);
@@ -461,11 +436,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 #[test]
 fn any_steps_leave_what_a_model_says() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
     let chunks = prop_oneof![Just(Chunk::Minute), Just(Chunk::TenMinutes), Just(Chunk::Hour)];
     let result =
         TestRunner::new(cases(25)).run(&(steps(), chunks, any::<bool>()), |(steps, chunk, first)| {
-            runtime.block_on(everywhere(async |connection, prefix| {
+            everywhere(async |connection, prefix| {
                 let duplicates = if first { Duplicates::KeepFirst } else { Duplicates::KeepLast };
                 let series = forever(&connection, &prefix).with_chunk(chunk).with_duplicates(duplicates);
                 let mut model = Model::new();
@@ -500,7 +474,7 @@ fn any_steps_leave_what_a_model_says() {
                     }
                 }
                 assert_equals(&series, &model, BEGIN, BEGIN + 3 * DAY).await;
-            }));
+            });
             Ok(())
         });
     result.unwrap();

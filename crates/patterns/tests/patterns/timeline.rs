@@ -1,7 +1,8 @@
-use lab_testing::{TestConnection, everywhere};
+use lab_testing::TestConnection;
 use patterns::script::StoreError;
 use patterns::timeline::{Cursor, Entry, MAX_TIME, Page, PostError, Shown, Timeline};
 
+use crate::everywhere;
 use crate::timeline_oracle::walk;
 
 type Timelines = Timeline<TestConnection>;
@@ -27,8 +28,8 @@ fn numbered(numbers: impl Iterator<Item = u64>) -> Vec<String> {
     numbers.map(|number| format!("p{number:02}")).collect()
 }
 
-#[tokio::test]
-async fn a_timeline_has_the_posts_of_those_whom_the_user_follows() {
+#[test]
+fn a_timeline_has_the_posts_of_those_whom_the_user_follows() {
     everywhere(async |connection, prefix| {
         let timeline = Timeline::new(connection.clone(), &prefix);
         for (number, author) in ["{7}", "a b%20\n:", "ü@example.com"].iter().enumerate() {
@@ -46,12 +47,11 @@ async fn a_timeline_has_the_posts_of_those_whom_the_user_follows() {
         assert!(!timeline.delete("ü@example.com", "before {x}\n%").await.unwrap(), "again");
         assert_eq!(walk(&timeline, "ann", 1).await.len(), 3);
         assert_eq!(timeline.read("nobody", None, 10).await.unwrap(), Page::default());
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn the_same_id_again_changes_nothing_and_returns_the_first_time() {
+#[test]
+fn the_same_id_again_changes_nothing_and_returns_the_first_time() {
     everywhere(async |connection, prefix| {
         let timeline = Timeline::new(connection.clone(), &prefix);
         timeline.follow("ann", "bob").await.unwrap();
@@ -62,13 +62,12 @@ async fn the_same_id_again_changes_nothing_and_returns_the_first_time() {
         push_all(&timeline, "bob").await;
         let page = timeline.read("ann", None, 10).await.unwrap();
         assert_eq!(page.entries.iter().map(|shown| shown.at).collect::<Vec<_>>(), [at]);
-    })
-    .await;
+    });
 }
 
 /// Case T2 (a): a copy that was dropped, and then got a new post, is not taken for the whole.
-#[tokio::test]
-async fn a_timeline_that_was_dropped_has_its_older_posts_when_the_owner_returns() {
+#[test]
+fn a_timeline_that_was_dropped_has_its_older_posts_when_the_owner_returns() {
     everywhere(async |connection, prefix| {
         let timeline = Timeline::new(connection.clone(), &prefix);
         timeline.follow("ann", "bob").await.unwrap();
@@ -81,13 +80,12 @@ async fn a_timeline_that_was_dropped_has_its_older_posts_when_the_owner_returns(
         let key = timeline.timeline_key("ann").unwrap();
         assert_eq!(connection.send::<u64>(&["EXISTS", key.as_str()]).await, 0, "nobody reads it");
         assert_eq!(all_ids(&timeline, "ann").await, numbered((0..7).rev()));
-    })
-    .await;
+    });
 }
 
 /// Case T2 (b).
-#[tokio::test]
-async fn posts_from_while_pushing_was_off_are_there_in_order() {
+#[test]
+fn posts_from_while_pushing_was_off_are_there_in_order() {
     everywhere(async |connection, prefix| {
         let timeline = Timeline::new(connection.clone(), &prefix);
         let off = timeline.clone().with_celebrities_at(0);
@@ -101,13 +99,12 @@ async fn posts_from_while_pushing_was_off_are_there_in_order() {
         }
         assert_eq!(all_ids(&timeline, "ann").await, numbered((0..10).rev()));
         assert_eq!(all_ids(&off, "ann").await, numbered((0..10).rev()));
-    })
-    .await;
+    });
 }
 
 /// Case T2 (c): a builder that died leaves a mark, which ends by itself. Meanwhile, the answer is complete.
-#[tokio::test]
-async fn a_timeline_whose_builder_died_is_complete_and_the_mark_of_the_builder_expires() {
+#[test]
+fn a_timeline_whose_builder_died_is_complete_and_the_mark_of_the_builder_expires() {
     everywhere(async |connection, prefix| {
         let timeline = Timeline::new(connection.clone(), &prefix);
         timeline.follow("ann", "bob").await.unwrap();
@@ -124,12 +121,11 @@ async fn a_timeline_whose_builder_died_is_complete_and_the_mark_of_the_builder_e
         assert_eq!(all_ids(&timeline, "ann").await, numbered((0..2).rev()));
         let mark: Option<f64> = connection.send(&["ZSCORE", key.as_str(), ":complete"]).await;
         assert_eq!(mark, Some(0.0), "it was built");
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_builder_that_comes_back_too_late_changes_nothing() {
+#[test]
+fn a_builder_that_comes_back_too_late_changes_nothing() {
     everywhere(async |connection, prefix| {
         let timeline = Timeline::new(connection.clone(), &prefix);
         timeline.follow("ann", "bob").await.unwrap();
@@ -141,13 +137,12 @@ async fn a_builder_that_comes_back_too_late_changes_nothing() {
         assert_eq!(all_ids(&timeline, "ann").await, ["p00"]);
         let reply: patterns::script::Reply = install.run(&connection).await.unwrap();
         assert_eq!(reply.outcome, "STALE");
-    })
-    .await;
+    });
 }
 
 /// Case T2 (d).
-#[tokio::test]
-async fn newer_than_an_old_entry_are_its_neighbors() {
+#[test]
+fn newer_than_an_old_entry_are_its_neighbors() {
     everywhere(async |connection, prefix| {
         let timeline = Timeline::new(connection.clone(), &prefix).with_max_entries(5);
         timeline.follow("ann", "bob").await.unwrap();
@@ -160,12 +155,11 @@ async fn newer_than_an_old_entry_are_its_neighbors() {
         assert_eq!(ids(&timeline.newer("ann", old, 3).await.unwrap()), ["p03", "p04", "p05"]);
         assert_eq!(ids(&timeline.newer("ann", &all[2], 3).await.unwrap()), ["p18", "p19"]);
         assert_eq!(ids(&timeline.newer("ann", &all[0], 3).await.unwrap()), [""; 0]);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_copy_is_bounded_and_what_no_longer_fits_is_read_from_the_authors() {
+#[test]
+fn a_copy_is_bounded_and_what_no_longer_fits_is_read_from_the_authors() {
     everywhere(async |connection, prefix| {
         let timeline = Timeline::new(connection.clone(), &prefix).with_max_entries(10);
         for author in ["bob", "cid"] {
@@ -184,13 +178,12 @@ async fn a_copy_is_bounded_and_what_no_longer_fits_is_read_from_the_authors() {
         timeline.unfollow("ann", "bob").await.unwrap();
         timeline.follow("ann", "bob").await.unwrap();
         assert_eq!(all_ids(&timeline, "ann").await, numbered((0..60).rev()));
-    })
-    .await;
+    });
 }
 
 /// Case T3, with posts that are deleted, and with posts that are muted.
-#[tokio::test]
-async fn a_page_of_hidden_posts_neither_ends_nor_stops_the_walk() {
+#[test]
+fn a_page_of_hidden_posts_neither_ends_nor_stops_the_walk() {
     everywhere(async |connection, prefix| {
         for celebrities_at in [0, usize::MAX] {
             let prefix = format!("{prefix}{celebrities_at}:");
@@ -229,13 +222,12 @@ async fn a_page_of_hidden_posts_neither_ends_nor_stops_the_walk() {
             timeline.unfollow("ann", "muted").await.unwrap();
             assert_eq!(all_ids(&timeline, "ann").await, numbered((0..20).rev()));
         }
-    })
-    .await;
+    });
 }
 
 /// Case T4.
-#[tokio::test]
-async fn undoing_a_repost_leaves_what_others_added() {
+#[test]
+fn undoing_a_repost_leaves_what_others_added() {
     everywhere(async |connection, prefix| {
         let timeline = Timeline::new(connection.clone(), &prefix).with_max_entries(4);
         for author in ["bob", "f1", "f2"] {
@@ -285,13 +277,12 @@ async fn undoing_a_repost_leaves_what_others_added() {
             let known = ["following:", "followers:", "posts:", "timeline:ann"];
             assert!(known.iter().any(|known| key[prefix.len()..].starts_with(known)), "{key}");
         }
-    })
-    .await;
+    });
 }
 
 /// Case T7: time orders posts, and does not name them.
-#[tokio::test]
-async fn posts_of_the_same_time_and_late_ones_are_all_there_in_the_order_that_is_stated() {
+#[test]
+fn posts_of_the_same_time_and_late_ones_are_all_there_in_the_order_that_is_stated() {
     everywhere(async |connection, prefix| {
         for celebrities_at in [0, usize::MAX] {
             let prefix = format!("{prefix}{celebrities_at}:");
@@ -319,18 +310,17 @@ async fn posts_of_the_same_time_and_late_ones_are_all_there_in_the_order_that_is
             let page = timeline.read("ann", None, 3).await.unwrap();
             assert_eq!(ids(&page.entries), ["9007199254740994", "9007199254740993", "9007199254740992"]);
             // A time that a score would round is refused.
-            assert!(matches!(timeline.post_at("bob", "x", MAX_TIME + 1).await, Err(PostError::Time)));
+            assert_matches!(timeline.post_at("bob", "x", MAX_TIME + 1).await, Err(PostError::Time));
             post(&timeline, "bob", "last", MAX_TIME).await;
             post(&timeline, "cid", "next to last", MAX_TIME - 1).await;
             let page = timeline.read("ann", None, 2).await.unwrap();
             assert_eq!(ids(&page.entries), ["last", "next to last"]);
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_push_that_was_cut_off_goes_on_where_it_was() {
+#[test]
+fn a_push_that_was_cut_off_goes_on_where_it_was() {
     everywhere(async |connection, prefix| {
         let timeline = Timeline::new(connection.clone(), &prefix);
         let graph = timeline.graph();
@@ -370,12 +360,11 @@ async fn a_push_that_was_cut_off_goes_on_where_it_was() {
         timeline.push("bob").await.unwrap();
         timeline.delete("bob", "b").await.unwrap();
         assert!(!timeline.push("bob").await.unwrap().more);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_follow_that_was_cut_off_shows_all_posts_at_once() {
+#[test]
+fn a_follow_that_was_cut_off_shows_all_posts_at_once() {
     everywhere(async |connection, prefix| {
         let timeline = Timeline::new(connection.clone(), &prefix);
         timeline.follow("ann", "cid").await.unwrap();
@@ -387,12 +376,11 @@ async fn a_follow_that_was_cut_off_shows_all_posts_at_once() {
         assert_eq!(timeline.repair("ann").await.unwrap(), 1);
         post(&timeline, "bob", "p02", 2).await;
         assert_eq!(all_ids(&timeline, "ann").await, ["p02", "p01", "p00"]);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn an_author_who_becomes_a_celebrity_loses_no_posts() {
+#[test]
+fn an_author_who_becomes_a_celebrity_loses_no_posts() {
     everywhere(async |connection, prefix| {
         let timeline = Timeline::new(connection.clone(), &prefix).with_celebrities_at(3);
         timeline.follow("user0", "bob").await.unwrap();
@@ -408,12 +396,11 @@ async fn an_author_who_becomes_a_celebrity_loses_no_posts() {
         for number in 0..6 {
             assert_eq!(all_ids(&timeline, &format!("user{number}")).await, expected);
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_timeline_ends_after_a_pause_and_a_cursor_outlives_it() {
+#[test]
+fn a_timeline_ends_after_a_pause_and_a_cursor_outlives_it() {
     everywhere(async |connection, prefix| {
         let timeline = Timeline::new(connection.clone(), &prefix);
         timeline.follow("ann", "bob").await.unwrap();
@@ -427,8 +414,7 @@ async fn a_timeline_ends_after_a_pause_and_a_cursor_outlives_it() {
         post(&timeline, "bob", "p09", 9).await;
         let second = timeline.read("ann", first.next.as_ref(), 10).await.unwrap();
         assert_eq!(ids(&second.entries), numbered((0..5).rev()));
-    })
-    .await;
+    });
 }
 
 #[test]
@@ -438,29 +424,25 @@ fn a_text_that_is_no_cursor_is_refused() {
     }
 }
 
-#[tokio::test]
-async fn a_key_of_another_type_is_named_and_left_alone() {
+#[test]
+fn a_key_of_another_type_is_named_and_left_alone() {
     everywhere(async |connection, prefix| {
         let timeline = Timeline::new(connection.clone(), &prefix);
         let key = timeline.posts_key("bob").unwrap();
         let _: () = connection.send(&["SET", key.as_str(), "mine"]).await;
         let error = timeline.post("bob", "a").await.unwrap_err();
-        assert!(
-            matches!(&error, PostError::Store(StoreError::WrongType(keys)) if keys.contains(key.as_str())),
-            "{error}"
-        );
+        assert_matches!(&error, PostError::Store(StoreError::WrongType(keys)) if keys.contains(key.as_str()));
         assert_eq!(connection.send::<String>(&["GET", key.as_str()]).await, "mine");
         let key = timeline.timeline_key("ann").unwrap();
         let _: i64 =
             connection.send(&["ZADD", key.as_str(), "5", ":complete", "5", "no entry at all here"]).await;
         timeline.follow("ann", "cid").await.unwrap();
-        assert!(matches!(timeline.read("ann", None, 10).await, Err(StoreError::Malformed(_))));
-    })
-    .await;
+        assert_matches!(timeline.read("ann", None, 10).await, Err(StoreError::Malformed(_)));
+    });
 }
 
-#[tokio::test]
-async fn a_call_takes_as_many_round_trips_as_it_says() {
+#[test]
+fn a_call_takes_as_many_round_trips_as_it_says() {
     everywhere(async |connection, prefix| {
         let timeline = Timeline::new(connection.clone(), &prefix);
         assert_eq!(connection.round_trips_of(timeline.follow("ann", "bob")).await, 5);
@@ -470,6 +452,5 @@ async fn a_call_takes_as_many_round_trips_as_it_says() {
         assert_eq!(connection.round_trips_of(timeline.read("ann", None, 10)).await, 4);
         assert_eq!(connection.round_trips_of(timeline.delete("bob", "a")).await, 1);
         assert_eq!(connection.round_trips_of(timeline.unfollow("ann", "bob")).await, 3);
-    })
-    .await;
+    });
 }

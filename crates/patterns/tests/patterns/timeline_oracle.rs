@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
 use futures_util::{StreamExt, stream};
-use lab_testing::{TestConnection, everywhere, prefix};
+use lab_testing::{TestConnection, prefix};
 use patterns::timeline::{Cursor, Entry, Shown, Timeline};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+
+use crate::everywhere;
 
 /// How many users, and how many of each change in each phase.
 #[derive(Clone, Copy)]
@@ -275,32 +277,29 @@ async fn first_graph(
 const SMALL: Sizes =
     Sizes { users: 30, follows: 150, changes: 25, posts: 60, popular: 100, check_every: 2, at_once: 12 };
 
-#[tokio::test]
-async fn pushed_timelines_equal_the_oracle() {
+#[test]
+fn pushed_timelines_equal_the_oracle() {
     everywhere(async |connection, prefix| {
         let timeline = Timeline::new(connection.clone(), &prefix).with_celebrities_at(usize::MAX);
         run(&timeline.with_max_entries(30), &connection, SMALL, 7, 1).await;
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn pulled_timelines_equal_the_oracle() {
+#[test]
+fn pulled_timelines_equal_the_oracle() {
     everywhere(async |connection, prefix| {
         let timeline = Timeline::new(connection.clone(), &prefix).with_celebrities_at(0);
         run(&timeline, &connection, SMALL, 7, 2).await;
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn hybrid_timelines_equal_the_oracle() {
+#[test]
+fn hybrid_timelines_equal_the_oracle() {
     everywhere(async |connection, prefix| {
         let timeline =
             Timeline::new(connection.clone(), &prefix).with_celebrities_at(15).with_max_entries(25);
         run(&timeline, &connection, SMALL, 5, 3).await;
-    })
-    .await;
+    });
 }
 
 #[tokio::test]

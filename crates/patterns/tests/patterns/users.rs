@@ -1,7 +1,8 @@
-use lab_testing::everywhere;
 use patterns::script::StoreError;
 use patterns::users::{CreateError, User, Users};
 use tokio::task::JoinSet;
+
+use crate::everywhere;
 
 fn parker(id: &str) -> User {
     User { id: id.to_owned(), first_name: "Parker".to_owned(), last_name: "Perry".to_owned() }
@@ -11,8 +12,8 @@ fn ids(users: &[User]) -> Vec<&str> {
     users.iter().map(|user| user.id.as_str()).collect()
 }
 
-#[tokio::test]
-async fn a_user_is_never_overwritten_and_the_same_one_again_is_no_error() {
+#[test]
+fn a_user_is_never_overwritten_and_the_same_one_again_is_no_error() {
     everywhere(async |connection, prefix| {
         let users = Users::new(connection.clone(), &prefix);
         for _ in 0..2 {
@@ -28,12 +29,11 @@ async fn a_user_is_never_overwritten_and_the_same_one_again_is_no_error() {
         let first: String = connection.send(&["HGET", &format!("{prefix}user:1"), "firstname"]).await;
         let last: String = connection.send(&["HGET", &format!("{prefix}user:1"), "lastname"]).await;
         assert_eq!((first.as_str(), last.as_str()), ("Parker", "Perry"));
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn every_id_and_name_works() {
+#[test]
+fn every_id_and_name_works() {
     everywhere(async |connection, prefix| {
         let users = Users::new(connection, &prefix);
         let long = "é".repeat(256);
@@ -46,14 +46,13 @@ async fn every_id_and_name_works() {
         assert_eq!(ids(&users.list().await.unwrap()), sorted, "numbers first, then by text");
         for refused in ["", &"a".repeat(513)] {
             let error = users.create_with_id(refused, "A", "B").await.unwrap_err();
-            assert!(matches!(error, CreateError::Store(StoreError::Key(_))), "{error}");
+            assert_matches!(error, CreateError::Store(StoreError::Key(_)));
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn users_are_listed_by_number_also_beyond_one_page() {
+#[test]
+fn users_are_listed_by_number_also_beyond_one_page() {
     everywhere(async |connection, prefix| {
         let users = Users::new(connection.clone(), &prefix);
         assert_eq!(users.list().await.unwrap(), []);
@@ -64,12 +63,11 @@ async fn users_are_listed_by_number_also_beyond_one_page() {
         let _: i64 = connection.send(&["DEL", users.key("3").unwrap().as_str()]).await;
         let expected: Vec<String> = (1..=510).filter(|id| *id != 3).map(|id| id.to_string()).collect();
         assert_eq!(ids(&users.list().await.unwrap()), expected);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn steps_that_are_sent_twice_make_one_user() {
+#[test]
+fn steps_that_are_sent_twice_make_one_user() {
     everywhere(async |connection, prefix| {
         let users = Users::new(connection.sending_twice(), &prefix);
         for _ in 0..5 {
@@ -77,12 +75,11 @@ async fn steps_that_are_sent_twice_make_one_user() {
         }
         users.create_with_id("ann", "Ann", "Lee").await.unwrap();
         assert_eq!(users.list().await.unwrap().len(), 6);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn lost_keys_give_no_number_twice_and_can_be_repaired() {
+#[test]
+fn lost_keys_give_no_number_twice_and_can_be_repaired() {
     everywhere(async |connection, prefix| {
         let users = Users::new(connection.clone(), &prefix);
         for _ in 0..250 {
@@ -102,12 +99,11 @@ async fn lost_keys_give_no_number_twice_and_can_be_repaired() {
             ["7", "252"],
             "the same user again is on the list again"
         );
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn what_another_program_wrote_is_an_error_that_names_the_key() {
+#[test]
+fn what_another_program_wrote_is_an_error_that_names_the_key() {
     everywhere(async |connection, prefix| {
         let users = Users::new(connection.clone(), &prefix);
         let key = users.key("1").unwrap();
@@ -117,16 +113,13 @@ async fn what_another_program_wrote_is_an_error_that_names_the_key() {
         let _: i64 = connection.send(&["DEL", key.as_str()]).await;
         let _: () = connection.send(&["SET", key.as_str(), "mine"]).await;
         let error = users.create_with_id("1", "A", "B").await.unwrap_err();
-        assert!(
-            matches!(&error, CreateError::Store(StoreError::WrongType(keys)) if keys.contains(key.as_str()))
-        );
+        assert_matches!(&error, CreateError::Store(StoreError::WrongType(keys)) if keys.contains(key.as_str()));
         assert_eq!(connection.send::<String>(&["GET", key.as_str()]).await, "mine");
-    })
-    .await;
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn users_created_at_once_all_get_a_number_of_their_own() {
+#[test]
+fn users_created_at_once_all_get_a_number_of_their_own() {
     everywhere(async |connection, prefix| {
         let users = Users::new(connection, &prefix);
         // Taken beforehand, so it is passed over; even by people of the same name.
@@ -141,18 +134,16 @@ async fn users_created_at_once_all_get_a_number_of_their_own() {
         ids.sort_unstable();
         assert_eq!(ids, (1..=65).collect::<Vec<_>>());
         assert_eq!(users.list().await.unwrap().len(), 65);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn reading_takes_one_round_trip_and_creating_two_or_three() {
+#[test]
+fn reading_takes_one_round_trip_and_creating_two_or_three() {
     everywhere(async |connection, prefix| {
         let users = Users::new(connection.clone(), &prefix);
         users.create("A", "B").await.unwrap();
         assert_eq!(connection.round_trips_of(users.get("1")).await, 1);
         assert_eq!(connection.round_trips_of(users.create_with_id("ann", "A", "B")).await, 2);
         assert_eq!(connection.round_trips_of(users.create("A", "B")).await, 3);
-    })
-    .await;
+    });
 }

@@ -2,13 +2,15 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use lab_testing::slots::MovingSlots;
-use lab_testing::{TestConnection, everywhere, prefix};
+use lab_testing::{TestConnection, prefix};
 use patterns::analytics::Analytics;
 use patterns::money::Cents;
 use patterns::script::StoreError;
 use patterns::weekly_metrics::{MAX_DAYS, RollUpError, WeeklyMetrics};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+
+use crate::everywhere;
 
 const WEEK: &str = "2024-W01";
 const DAYS: [&str; 7] =
@@ -18,8 +20,8 @@ fn cents(cents: i64) -> Cents {
     Cents::new(cents).unwrap()
 }
 
-#[tokio::test]
-async fn weeks_are_the_sums_and_unions_of_their_days() {
+#[test]
+fn weeks_are_the_sums_and_unions_of_their_days() {
     everywhere(async |connection, prefix| {
         let analytics = Analytics::new(connection.clone(), &prefix);
         let weekly = WeeklyMetrics::new(connection.clone(), &prefix);
@@ -68,12 +70,11 @@ async fn weeks_are_the_sums_and_unions_of_their_days() {
         assert!(nothing.values.is_empty() && nothing.visitors == 0, "{nothing:?}");
         assert_eq!(weekly.of(WEEK).await.unwrap(), nothing);
         assert_eq!(weekly.top(WEEK, 1).await.unwrap(), []);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_week_is_final_once_its_days_are_closed_and_says_if_a_day_is_not_exact() {
+#[test]
+fn a_week_is_final_once_its_days_are_closed_and_says_if_a_day_is_not_exact() {
     everywhere(async |connection, prefix| {
         let analytics = Analytics::new(connection.clone(), &prefix);
         let weekly = WeeklyMetrics::new(connection.clone(), &prefix);
@@ -89,12 +90,11 @@ async fn a_week_is_final_once_its_days_are_closed_and_says_if_a_day_is_not_exact
         let sum = weekly.roll_up(WEEK, &DAYS).await.unwrap();
         assert_eq!((sum.closed, sum.exact, sum.get(":odd"), sum.get("page_views")), (true, false, 10, 1));
         assert_eq!(weekly.of(WEEK).await.unwrap(), sum);
-    })
-    .await;
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_roll_up_under_traffic_has_every_event_that_came_before_it_and_none_twice() {
+#[test]
+fn a_roll_up_under_traffic_has_every_event_that_came_before_it_and_none_twice() {
     everywhere(async |connection, prefix| {
         let analytics = Analytics::new(connection.clone(), &prefix);
         let weekly = WeeklyMetrics::new(connection.clone(), &prefix);
@@ -121,22 +121,20 @@ async fn a_roll_up_under_traffic_has_every_event_that_came_before_it_and_none_tw
         let sum = weekly.roll_up(WEEK, &DAYS).await.unwrap();
         let top: i64 = weekly.top(WEEK, 9).await.unwrap().iter().map(|(_, cents)| cents.get()).sum();
         assert_eq!((sum.get("orders"), top), (140, 14_000));
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_week_that_cannot_be_added_up_stays_as_it_was() {
+#[test]
+fn a_week_that_cannot_be_added_up_stays_as_it_was() {
     everywhere(async |connection, prefix| {
         let analytics = Analytics::new(connection.clone(), &prefix);
         let weekly = WeeklyMetrics::new(connection.clone(), &prefix);
         analytics.add("r1", DAYS[0], "returns", (1 << 53) - 1).await.unwrap();
         weekly.roll_up(WEEK, &DAYS).await.unwrap();
         analytics.add("r2", DAYS[1], "returns", 1).await.unwrap();
-        let refused = weekly.roll_up(WEEK, &DAYS).await;
-        assert!(matches!(refused, Err(RollUpError::Overflow { .. })), "{refused:?}");
+        assert_matches!(weekly.roll_up(WEEK, &DAYS).await, Err(RollUpError::Overflow { .. }));
         let refused = weekly.roll_up(WEEK, &[DAYS[0]; MAX_DAYS + 1]).await;
-        assert!(matches!(refused, Err(RollUpError::TooManyDays { days: 367 })), "{refused:?}");
+        assert_matches!(refused, Err(RollUpError::TooManyDays { days: 367 }));
         let _: i64 = connection.send(&["DEL", analytics.key(DAYS[1]).unwrap().as_str()]).await;
         let _: () = connection.send(&["SET", analytics.products_key(DAYS[1]).unwrap().as_str(), "x"]).await;
         let refused = weekly.roll_up(WEEK, &DAYS).await.unwrap_err();
@@ -147,10 +145,8 @@ async fn a_week_that_cannot_be_added_up_stays_as_it_was() {
         let visitors = weekly.key(WEEK).unwrap().companion("visitors");
         let _: i64 = connection.send(&["DEL", &visitors]).await;
         let _: i64 = connection.send(&["LPUSH", &visitors, "x"]).await;
-        let refused = weekly.roll_up(WEEK, &DAYS).await;
-        assert!(matches!(refused, Err(RollUpError::Store(StoreError::WrongType(_)))), "{refused:?}");
-    })
-    .await;
+        assert_matches!(weekly.roll_up(WEEK, &DAYS).await, Err(RollUpError::Store(StoreError::WrongType(_))));
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -195,8 +191,8 @@ async fn weeks_are_added_up_and_read_while_their_slots_move() {
     assert_eq!(weekly.of(WEEK).await.unwrap(), whole, "{moves} moves");
 }
 
-#[tokio::test]
-async fn a_day_of_many_products_is_read_in_batches_and_the_best_thousand_stay() {
+#[test]
+fn a_day_of_many_products_is_read_in_batches_and_the_best_thousand_stay() {
     everywhere(async |connection, prefix| {
         let analytics = Analytics::new(connection.clone(), &prefix);
         let weekly = WeeklyMetrics::new(connection.clone(), &prefix);
@@ -213,6 +209,5 @@ async fn a_day_of_many_products_is_read_in_batches_and_the_best_thousand_stay() 
         let top = weekly.top(WEEK, usize::MAX).await.unwrap();
         assert_eq!((top.len(), top[0].1, top[999].1), (1_000, cents(2_999 * 3), cents(2_000 * 3)));
         assert!(top.iter().all(|(sku, _)| sku != "STALE"));
-    })
-    .await;
+    });
 }

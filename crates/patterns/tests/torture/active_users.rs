@@ -1,63 +1,34 @@
 use std::collections::BTreeSet;
-use std::sync::Mutex;
 
-use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::active_users::{self, ActiveUsers};
 
-use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
+use crate::workload::{Answered, Failure, Fault, Pattern, Verdict, Workload};
 
 pub const PATTERN: Pattern = Pattern {
     name: "active_users",
-    workload: |prefix| Box::new(Users { prefix: prefix.to_owned(), answered: Mutex::default() }),
+    workload: |prefix| Box::new(Users { prefix: prefix.to_owned(), answered: Answered::default() }),
     plain_commands: &["BITCOUNT"],
     scripts: active_users::scripts,
 };
 
 struct Users {
     prefix: String,
-    /// The calls that were answered, by client and number.
-    answered: Mutex<BTreeSet<(usize, usize)>>,
+    answered: Answered,
 }
 
 impl Workload for Users {
-    fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async { Ok(()) })
+    async fn call(&self, connection: TestConnection, client: usize, call: usize) -> Result<(), Failure> {
+        let active = ActiveUsers::new(connection, &self.prefix);
+        let user = client as u64;
+        active.add("first", &[user]).await?;
+        active.add(&format!("day{}", call % 2), &[user, user + 1_000]).await?;
+        active.retention("first", &["day0", "day1"]).await?;
+        self.answered.lock().unwrap().insert((client, call));
+        Ok(())
     }
 
-    fn call(
-        &self,
-        connection: TestConnection,
-        client: usize,
-        call: usize,
-    ) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let active = ActiveUsers::new(connection, &self.prefix);
-            let user = client as u64;
-            active.add("first", &[user]).await?;
-            active.add(&format!("day{}", call % 2), &[user, user + 1_000]).await?;
-            active.retention("first", &["day0", "day1"]).await?;
-            self.answered.lock().unwrap().insert((client, call));
-            Ok(())
-        })
-    }
-
-    fn check<'a>(
-        &'a self,
-        connection: TestConnection,
-        fault: &'a Fault,
-    ) -> BoxFuture<'a, Result<Verdict, String>> {
-        Box::pin(async move { self.count(connection, fault).await.map_err(|error| error.to_string())? })
-    }
-}
-
-impl Users {
-    /// The outer error is one of Redis, the inner one a promise that was broken.
-    async fn count(
-        &self,
-        connection: TestConnection,
-        fault: &Fault,
-    ) -> Result<Result<Verdict, String>, Failure> {
+    async fn check(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
         let answered = self.answered.lock().unwrap().clone();
         let active = ActiveUsers::new(connection, &self.prefix);
         let users = |day: usize| {
@@ -70,17 +41,17 @@ impl Users {
         active.add("last", &[7]).await?;
         let last = active.retention("last", &["last", "first"]).await?;
         if (last.cohort, last.returned[0]) != (1, 1) {
-            return Ok(Err(format!("one user on the last day; found {last:?}")));
+            return Err(format!("one user on the last day; found {last:?}").into());
         }
         let fewer = found.0 <= expected.0
             && found.1.iter().zip(&expected.1).all(|(found, expected)| found <= expected);
-        Ok(match fault {
+        match fault {
             Fault::KeyLost(_) if fewer => Ok(Verdict::Contract("if a day is evicted, it has no users")),
             Fault::WritesLost if fewer => {
                 Ok(Verdict::Contract("if a failover loses the last users, add them again"))
             }
             _ if found == expected => Ok(Verdict::Held),
-            _ => Err(format!("{expected:?}; found {found:?}")),
-        })
+            _ => Err(format!("{expected:?}; found {found:?}").into()),
+        }
     }
 }

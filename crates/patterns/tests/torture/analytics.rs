@@ -1,67 +1,38 @@
 use std::collections::BTreeSet;
-use std::sync::Mutex;
 
-use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::analytics::{self, Analytics, Recorded};
 use patterns::money::Cents;
 
-use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
+use crate::workload::{Answered, Failure, Fault, Pattern, Verdict, Workload};
 
 const DAY: &str = "2024-01-01";
 
 pub const PATTERN: Pattern = Pattern {
     name: "analytics",
-    workload: |prefix| Box::new(Events { prefix: prefix.to_owned(), answered: Mutex::default() }),
+    workload: |prefix| Box::new(Events { prefix: prefix.to_owned(), answered: Answered::default() }),
     plain_commands: &["ZREVRANGE"],
     scripts: analytics::scripts,
 };
 
 struct Events {
     prefix: String,
-    /// The calls that were answered, by client and number.
-    answered: Mutex<BTreeSet<(usize, usize)>>,
+    answered: Answered,
 }
 
 impl Workload for Events {
-    fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async { Ok(()) })
+    async fn call(&self, connection: TestConnection, client: usize, call: usize) -> Result<(), Failure> {
+        let analytics = Analytics::new(connection, &self.prefix);
+        let (event, visitor) = (format!("{client}-{call}"), format!("user{client}"));
+        let lines = [("TENT", Cents::new(100).unwrap_or_default())];
+        analytics.page_view(&format!("view-{event}"), DAY, &visitor).await?;
+        analytics.order(&format!("order-{event}"), DAY, &visitor, &lines).await?;
+        analytics.of(DAY).await?;
+        self.answered.lock().unwrap().insert((client, call));
+        Ok(())
     }
 
-    fn call(
-        &self,
-        connection: TestConnection,
-        client: usize,
-        call: usize,
-    ) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let analytics = Analytics::new(connection, &self.prefix);
-            let (event, visitor) = (format!("{client}-{call}"), format!("user{client}"));
-            let lines = [("TENT", Cents::new(100).unwrap_or_default())];
-            analytics.page_view(&format!("view-{event}"), DAY, &visitor).await?;
-            analytics.order(&format!("order-{event}"), DAY, &visitor, &lines).await?;
-            analytics.of(DAY).await?;
-            self.answered.lock().unwrap().insert((client, call));
-            Ok(())
-        })
-    }
-
-    fn check<'a>(
-        &'a self,
-        connection: TestConnection,
-        fault: &'a Fault,
-    ) -> BoxFuture<'a, Result<Verdict, String>> {
-        Box::pin(async move { self.count(connection, fault).await.map_err(|error| error.to_string())? })
-    }
-}
-
-impl Events {
-    /// The outer error is one of Redis, the inner one a promise that was broken.
-    async fn count(
-        &self,
-        connection: TestConnection,
-        fault: &Fault,
-    ) -> Result<Result<Verdict, String>, Failure> {
+    async fn check(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
         let answered = self.answered.lock().unwrap().clone();
         let analytics = Analytics::new(connection, &self.prefix);
         let events = i64::try_from(answered.len())?;
@@ -69,7 +40,7 @@ impl Events {
         for expected in [Recorded::Counted, Recorded::Duplicate] {
             let recorded = analytics.add("last", DAY, "last", 1).await?;
             if recorded != expected {
-                return Ok(Err(format!("{expected:?}; found {recorded:?}")));
+                return Err(format!("{expected:?}; found {recorded:?}").into());
             }
         }
         let day = analytics.of(DAY).await?;
@@ -78,7 +49,7 @@ impl Events {
         let (found, top_only) =
             (format!("found {counted:?}, {day:?}"), counted[..3] == [events; 3] && day.exact);
         let fewer = counted.iter().all(|counted| *counted <= events);
-        Ok(match fault {
+        match fault {
             Fault::KeyLost(key) if key.ends_with(":visitors") && top_only && products == 100 * events => {
                 Ok(Verdict::Contract("lost visitors are counted from then on"))
             }
@@ -95,7 +66,7 @@ impl Events {
             _ if counted == [events; 4] && day.exact && day.visitors.abs_diff(visitors) <= 1 => {
                 Ok(Verdict::Held)
             }
-            _ => Err(format!("{events} events, {visitors} visitors; {found}")),
-        })
+            _ => Err(format!("{events} events, {visitors} visitors; {found}").into()),
+        }
     }
 }

@@ -1,61 +1,30 @@
-use std::collections::BTreeSet;
-use std::sync::Mutex;
-
-use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::bought_together::{self, BoughtTogether};
 
-use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
+use crate::workload::{Answered, Failure, Fault, Pattern, Verdict, Workload};
 
 pub const PATTERN: Pattern = Pattern {
     name: "bought_together",
-    workload: |prefix| Box::new(Orders { prefix: prefix.to_owned(), answered: Mutex::default() }),
+    workload: |prefix| Box::new(Orders { prefix: prefix.to_owned(), answered: Answered::default() }),
     plain_commands: &["ZREVRANGE", "ZSCORE"],
     scripts: bought_together::scripts,
 };
 
 struct Orders {
     prefix: String,
-    /// The calls that were answered, by client and number.
-    answered: Mutex<BTreeSet<(usize, usize)>>,
+    answered: Answered,
 }
 
 impl Workload for Orders {
-    fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async { Ok(()) })
+    async fn call(&self, connection: TestConnection, client: usize, call: usize) -> Result<(), Failure> {
+        let together = BoughtTogether::new(connection, &self.prefix);
+        together.count(&format!("order-{client}-{call}"), &["TENT", "STOVE"]).await?;
+        together.with("TENT", 10).await?;
+        self.answered.lock().unwrap().insert((client, call));
+        Ok(())
     }
 
-    fn call(
-        &self,
-        connection: TestConnection,
-        client: usize,
-        call: usize,
-    ) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let together = BoughtTogether::new(connection, &self.prefix);
-            together.count(&format!("order-{client}-{call}"), &["TENT", "STOVE"]).await?;
-            together.with("TENT", 10).await?;
-            self.answered.lock().unwrap().insert((client, call));
-            Ok(())
-        })
-    }
-
-    fn check<'a>(
-        &'a self,
-        connection: TestConnection,
-        fault: &'a Fault,
-    ) -> BoxFuture<'a, Result<Verdict, String>> {
-        Box::pin(async move { self.count(connection, fault).await.map_err(|error| error.to_string())? })
-    }
-}
-
-impl Orders {
-    /// The outer error is one of Redis, the inner one a promise that was broken.
-    async fn count(
-        &self,
-        connection: TestConnection,
-        fault: &Fault,
-    ) -> Result<Result<Verdict, String>, Failure> {
+    async fn check(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
         let answered = self.answered.lock().unwrap().clone();
         let together = BoughtTogether::new(connection.clone(), &self.prefix);
         let mut orders = Vec::new();
@@ -71,18 +40,18 @@ impl Orders {
         }
         let related = together.with("TENT", 10).await?;
         if related.len() != 1 || related[0].score > 1.0 {
-            return Ok(Err(format!("a tent goes with a stove, by at most 1; found {related:?}")));
+            return Err(format!("a tent goes with a stove, by at most 1; found {related:?}").into());
         }
         let exact = orders.iter().all(|orders| (*orders - expected).abs() < 0.5);
         let fewer = orders.iter().all(|orders| *orders <= expected);
-        Ok(match fault {
+        match fault {
             Fault::KeyLost(key) if key.ends_with(":orders") => {
                 Ok(Verdict::Contract("an order that is sent again counts again"))
             }
             Fault::KeyLost(_) if fewer => Ok(Verdict::Contract("its neighbors are forgotten")),
             Fault::WritesLost if fewer => Ok(Verdict::Contract("a failover forgets the last orders")),
             _ if exact => Ok(Verdict::Held),
-            _ => Err(format!("{expected} orders of each pair; found {orders:?}")),
-        })
+            _ => Err(format!("{expected} orders of each pair; found {orders:?}").into()),
+        }
     }
 }

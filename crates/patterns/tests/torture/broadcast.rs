@@ -1,7 +1,6 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::broadcast::{self, Broadcast, Position};
 
@@ -52,8 +51,30 @@ impl News {
         }
         Ok(messages.len())
     }
+}
 
-    async fn count(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
+impl Workload for News {
+    async fn set_up(&self, connection: TestConnection) -> Result<(), Failure> {
+        self.news(connection).publish(b"first").await?;
+        self.published.lock().unwrap().insert("first".to_owned());
+        Ok(())
+    }
+
+    async fn call(&self, connection: TestConnection, client: usize, call: usize) -> Result<(), Failure> {
+        let news = self.news(connection);
+        if client.is_multiple_of(2) {
+            let text = format!("{client}-{call}");
+            news.publish(text.as_bytes()).await?;
+            self.published.lock().unwrap().insert(text);
+            news.announce(b"reload").await?;
+            news.sharded().announce(b"reload").await?;
+        } else {
+            self.follow(&news).await?;
+        }
+        Ok(())
+    }
+
+    async fn check(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
         let news = self.news(connection);
         news.publish(b"last").await?;
         while self.follow(&news).await? > 0 {}
@@ -78,44 +99,5 @@ impl News {
             }
             found => Err(format!("nothing missing, no gap, each once; found {found:?}").into()),
         }
-    }
-}
-
-impl Workload for News {
-    fn set_up(&self, connection: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            self.news(connection).publish(b"first").await?;
-            self.published.lock().unwrap().insert("first".to_owned());
-            Ok(())
-        })
-    }
-
-    fn call(
-        &self,
-        connection: TestConnection,
-        client: usize,
-        call: usize,
-    ) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let news = self.news(connection);
-            if client.is_multiple_of(2) {
-                let text = format!("{client}-{call}");
-                news.publish(text.as_bytes()).await?;
-                self.published.lock().unwrap().insert(text);
-                news.announce(b"reload").await?;
-                news.sharded().announce(b"reload").await?;
-            } else {
-                self.follow(&news).await?;
-            }
-            Ok(())
-        })
-    }
-
-    fn check<'a>(
-        &'a self,
-        connection: TestConnection,
-        fault: &'a Fault,
-    ) -> BoxFuture<'a, Result<Verdict, String>> {
-        Box::pin(async move { self.count(connection, fault).await.map_err(|error| error.to_string()) })
     }
 }

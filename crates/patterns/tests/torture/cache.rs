@@ -5,7 +5,6 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::cache::{self, Cache};
 
@@ -56,65 +55,50 @@ impl Database {
 }
 
 impl Workload for Database {
-    fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async { Ok(()) })
+    async fn call(&self, connection: TestConnection, client: usize, call: usize) -> Result<(), Failure> {
+        let (cache, row) = (self.cache(connection), (client + call) % ROWS);
+        if (client + call).is_multiple_of(4) {
+            let version = self.rows[row].version.fetch_add(1, Ordering::SeqCst) + 1;
+            cache.invalidate(&[&format!("row{row}")]).await?;
+            self.rows[row].certain.fetch_max(version, Ordering::SeqCst);
+        }
+        let (found, at_least) = self.read(&cache, row).await?;
+        if found < at_least {
+            self.stale.lock().unwrap().push(format!("row{row}: {found} after {at_least}"));
+        }
+        Ok(())
     }
 
-    fn call(
-        &self,
-        connection: TestConnection,
-        client: usize,
-        call: usize,
-    ) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let (cache, row) = (self.cache(connection), (client + call) % ROWS);
-            if (client + call).is_multiple_of(4) {
-                let version = self.rows[row].version.fetch_add(1, Ordering::SeqCst) + 1;
-                cache.invalidate(&[&format!("row{row}")]).await?;
-                self.rows[row].certain.fetch_max(version, Ordering::SeqCst);
-            }
+    async fn check(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
+        let cache = self.cache(connection.clone());
+        let mut stale = std::mem::take(&mut *self.stale.lock().unwrap());
+        for row in 0..ROWS {
             let (found, at_least) = self.read(&cache, row).await?;
             if found < at_least {
-                self.stale.lock().unwrap().push(format!("row{row}: {found} after {at_least}"));
+                stale.push(format!("row{row}: {found} after {at_least} in the end"));
             }
-            Ok(())
-        })
-    }
-
-    fn check<'a>(
-        &'a self,
-        connection: TestConnection,
-        fault: &'a Fault,
-    ) -> BoxFuture<'a, Result<Verdict, String>> {
-        Box::pin(async move {
-            let cache = self.cache(connection.clone());
-            let mut stale = std::mem::take(&mut *self.stale.lock().unwrap());
-            for row in 0..ROWS {
-                let (found, at_least) = self.read(&cache, row).await.map_err(|error| error.to_string())?;
-                if found < at_least {
-                    stale.push(format!("row{row}: {found} after {at_least} in the end"));
-                }
-                let key = cache.key(&[&format!("row{row}")]).map_err(|error| error.to_string())?;
-                let left: i64 = connection.send(&["PTTL", key.as_str()]).await;
-                let most = if *fault == Fault::ClockBack { 60 * 60 * 1000 } else { 0 } + 5 * 60 * 1000;
-                if !(1..=most).contains(&left) {
-                    return Err(format!("expected an entry that expires; found PTTL {left}"));
-                }
-                // Not stuck.
-                let version = self.rows[row].version.fetch_add(1, Ordering::SeqCst) + 1;
-                cache.invalidate(&[&format!("row{row}")]).await.map_err(|error| error.to_string())?;
-                let (found, _) = self.read(&cache, row).await.map_err(|error| error.to_string())?;
-                if found != version {
-                    return Err(format!("expected version {version} after its invalidation; found {found}"));
-                }
+            let key = cache.key(&[&format!("row{row}")])?;
+            let left: i64 = connection.send(&["PTTL", key.as_str()]).await;
+            let most = if *fault == Fault::ClockBack { 60 * 60 * 1000 } else { 0 } + 5 * 60 * 1000;
+            if !(1..=most).contains(&left) {
+                return Err(format!("expected an entry that expires; found PTTL {left}").into());
             }
-            match fault {
-                _ if stale.is_empty() => Ok(Verdict::Held),
-                Fault::WritesLost => Ok(Verdict::Contract(
-                    "if a failover loses an invalidation, the old entry is back until its TTL",
-                )),
-                _ => Err(format!("expected what was written; found older values: {stale:?}")),
+            // Not stuck.
+            let version = self.rows[row].version.fetch_add(1, Ordering::SeqCst) + 1;
+            cache.invalidate(&[&format!("row{row}")]).await?;
+            let (found, _) = self.read(&cache, row).await?;
+            if found != version {
+                return Err(
+                    format!("expected version {version} after its invalidation; found {found}").into()
+                );
             }
-        })
+        }
+        match fault {
+            _ if stale.is_empty() => Ok(Verdict::Held),
+            Fault::WritesLost => Ok(Verdict::Contract(
+                "if a failover loses an invalidation, the old entry is back until its TTL",
+            )),
+            _ => Err(format!("expected what was written; found older values: {stale:?}").into()),
+        }
     }
 }

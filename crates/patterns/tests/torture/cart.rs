@@ -2,7 +2,6 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::cart::{self, Cart, Item, Owner, Representation};
 use patterns::money::Cents;
@@ -43,100 +42,79 @@ fn user_of(client: usize) -> String {
 }
 
 impl Workload for Carts {
-    fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async { Ok(()) })
-    }
-
     /// In turn: two units, of which an order takes one; or two units of a guest, who logs in. None of it may count twice.
-    fn call(
-        &self,
-        connection: TestConnection,
-        client: usize,
-        call: usize,
-    ) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let cart = self.cart(connection, client);
-            let (user, guest, sku) = (user_of(client), format!("guest{client}"), format!("sku{client}"));
-            let id = format!("{client}-{call}");
-            let item = Item::new(&sku, 2, PRICE).with_request_id(&id);
-            let units = if call.is_multiple_of(2) {
-                cart.add_item(user.as_str(), &item.with_ttl(Duration::from_hours(200 * 24))).await?;
-                cart.set_quantity(user.as_str(), "other", 0).await?;
-                cart.take(user.as_str(), &id, &[(&sku, 1)]).await?;
-                1
-            } else {
-                cart.add_item(Owner::Guest(&guest), &item).await?;
-                cart.merge(&guest, &user).await?;
-                cart.contents(user.as_str()).await?;
-                2
-            };
-            *self.acknowledged.lock().unwrap().entry(client).or_default() += units;
-            Ok(())
-        })
+    async fn call(&self, connection: TestConnection, client: usize, call: usize) -> Result<(), Failure> {
+        let cart = self.cart(connection, client);
+        let (user, guest, sku) = (user_of(client), format!("guest{client}"), format!("sku{client}"));
+        let id = format!("{client}-{call}");
+        let item = Item::new(&sku, 2, PRICE).with_request_id(&id);
+        let units = if call.is_multiple_of(2) {
+            cart.add_item(user.as_str(), &item.with_ttl(Duration::from_hours(200 * 24))).await?;
+            cart.set_quantity(user.as_str(), "other", 0).await?;
+            cart.take(user.as_str(), &id, &[(&sku, 1)]).await?;
+            1
+        } else {
+            cart.add_item(Owner::Guest(&guest), &item).await?;
+            cart.merge(&guest, &user).await?;
+            cart.contents(user.as_str()).await?;
+            2
+        };
+        *self.acknowledged.lock().unwrap().entry(client).or_default() += units;
+        Ok(())
     }
 
-    fn check<'a>(
-        &'a self,
-        connection: TestConnection,
-        fault: &'a Fault,
-    ) -> BoxFuture<'a, Result<Verdict, String>> {
-        Box::pin(async move {
-            let acknowledged = self.acknowledged.lock().unwrap().clone();
-            let mut as_expected = true;
-            for (client, expected) in acknowledged {
-                let cart = self.cart(connection.clone(), client);
-                let (user, sku) = (user_of(client), format!("sku{client}"));
-                let failed = |error: &dyn std::error::Error| format!("the cart of {user}: {error}");
-                // A merge that was cut off is finished.
-                cart.merge(&format!("guest{client}"), &user).await.map_err(|error| failed(&error))?;
-                let contents = cart.contents(user.as_str()).await.map_err(|error| failed(&error))?;
-                let view = cart.view(user.as_str()).await.map_err(|error| failed(&error))?;
-                let units: u64 = view.lines.iter().map(|line| u64::from(line.quantity)).sum();
-                let priced = view.lines.iter().all(|line| line.seen_price == Some(PRICE));
-                let total = priced.then(|| PRICE.checked_mul(u32::try_from(units).unwrap())).flatten();
-                if (contents.lines, contents.units, contents.seen_total) != (view.lines.len(), units, total) {
-                    return Err(format!("sums that fit {view:?}; found {contents:?}"));
-                }
-                as_expected &= priced;
-                let found = view.lines.iter().find(|line| line.sku == sku).map_or(0, |line| line.quantity);
-                let lossy = matches!(fault, Fault::KeyLost(_) | Fault::WritesLost | Fault::ClockForward);
-                // An order that a failover forgets has not taken its unit.
-                let most = if *fault == Fault::WritesLost { 2 * expected } else { expected };
-                if found > most || found < expected && !lossy {
-                    return Err(format!("{expected} units of {sku}; found {found}"));
-                }
-                as_expected &= found == expected;
-                // Still at work.
-                let before =
-                    view.lines.iter().find(|line| line.sku == "last").map_or(0, |line| line.quantity);
-                let added =
-                    cart.add(user.as_str(), "last", 1, PRICE).await.map_err(|error| failed(&error))?;
-                if added.quantity != before + 1 {
-                    return Err(format!("{before} and one more; found {added:?}"));
-                }
-                for key in &cart.keys(user.as_str()).map_err(|error| failed(&error))? {
-                    let ttl: i64 = connection.send(&["PTTL", key]).await;
-                    if ttl == -1 {
-                        return Err(format!("{key} with a TTL; found none"));
-                    }
+    async fn check(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
+        let acknowledged = self.acknowledged.lock().unwrap().clone();
+        let mut as_expected = true;
+        for (client, expected) in acknowledged {
+            let cart = self.cart(connection.clone(), client);
+            let (user, sku) = (user_of(client), format!("sku{client}"));
+            let failed = |error: &dyn std::error::Error| format!("the cart of {user}: {error}");
+            // A merge that was cut off is finished.
+            cart.merge(&format!("guest{client}"), &user).await.map_err(|error| failed(&error))?;
+            let contents = cart.contents(user.as_str()).await.map_err(|error| failed(&error))?;
+            let view = cart.view(user.as_str()).await.map_err(|error| failed(&error))?;
+            let units: u64 = view.lines.iter().map(|line| u64::from(line.quantity)).sum();
+            let priced = view.lines.iter().all(|line| line.seen_price == Some(PRICE));
+            let total = priced.then(|| PRICE.checked_mul(u32::try_from(units).unwrap())).flatten();
+            if (contents.lines, contents.units, contents.seen_total) != (view.lines.len(), units, total) {
+                return Err(format!("sums that fit {view:?}; found {contents:?}").into());
+            }
+            as_expected &= priced;
+            let found = view.lines.iter().find(|line| line.sku == sku).map_or(0, |line| line.quantity);
+            let lossy = matches!(fault, Fault::KeyLost(_) | Fault::WritesLost | Fault::ClockForward);
+            // An order that a failover forgets has not taken its unit.
+            let most = if *fault == Fault::WritesLost { 2 * expected } else { expected };
+            if found > most || found < expected && !lossy {
+                return Err(format!("{expected} units of {sku}; found {found}").into());
+            }
+            as_expected &= found == expected;
+            // Still at work.
+            let before = view.lines.iter().find(|line| line.sku == "last").map_or(0, |line| line.quantity);
+            let added = cart.add(user.as_str(), "last", 1, PRICE).await.map_err(|error| failed(&error))?;
+            if added.quantity != before + 1 {
+                return Err(format!("{before} and one more; found {added:?}").into());
+            }
+            for key in &cart.keys(user.as_str()).map_err(|error| failed(&error))? {
+                let ttl: i64 = connection.send(&["PTTL", key]).await;
+                if ttl == -1 {
+                    return Err(format!("{key} with a TTL; found none").into());
                 }
             }
-            Ok(match fault {
-                _ if as_expected => Verdict::Held,
-                Fault::KeyLost(key) if key.ends_with(":prices") => {
-                    Verdict::Contract("its lines have no price seen")
-                }
-                Fault::KeyLost(key) if key.ends_with(":merging") => {
-                    Verdict::Contract("the lines in it are lost")
-                }
-                Fault::KeyLost(_) => Verdict::Contract("If cart:1 is evicted, the cart is empty"),
-                Fault::ClockForward => Verdict::Contract(
-                    "A clock that is set back or forward moves deadlines and TTLs by as much",
-                ),
-                _ => Verdict::Contract(
-                    "an acknowledged change is lost if the server fails over before it has reached the replica",
-                ),
-            })
+        }
+        Ok(match fault {
+            _ if as_expected => Verdict::Held,
+            Fault::KeyLost(key) if key.ends_with(":prices") => {
+                Verdict::Contract("its lines have no price seen")
+            }
+            Fault::KeyLost(key) if key.ends_with(":merging") => Verdict::Contract("the lines in it are lost"),
+            Fault::KeyLost(_) => Verdict::Contract("If cart:1 is evicted, the cart is empty"),
+            Fault::ClockForward => {
+                Verdict::Contract("A clock that is set back or forward moves deadlines and TTLs by as much")
+            }
+            _ => Verdict::Contract(
+                "an acknowledged change is lost if the server fails over before it has reached the replica",
+            ),
         })
     }
 }

@@ -1,6 +1,5 @@
 use std::collections::BTreeSet;
 
-use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::catalog::{self, Catalog, Product, PutError};
 use patterns::money::Cents;
@@ -28,90 +27,72 @@ fn product(sku: usize, name: usize, price: i64) -> Product {
 }
 
 impl Workload for Products {
-    fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async { Ok(()) })
+    async fn call(&self, connection: TestConnection, client: usize, call: usize) -> Result<(), Failure> {
+        let catalog = Catalog::new(connection, &self.prefix);
+        let product = product(client + call, client * 5 + call * 3, i64::try_from(client)?);
+        match catalog.put(&product).await {
+            Ok(_) | Err(PutError::NameTaken { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        catalog.find(&product.name).await?;
+        catalog.list().await?;
+        if (client + call).is_multiple_of(4) {
+            catalog.remove(&product.sku).await?;
+        }
+        Ok(())
     }
 
-    fn call(
-        &self,
-        connection: TestConnection,
-        client: usize,
-        call: usize,
-    ) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let catalog = Catalog::new(connection, &self.prefix);
-            let product = product(client + call, client * 5 + call * 3, i64::try_from(client)?);
-            match catalog.put(&product).await {
-                Ok(_) | Err(PutError::NameTaken { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-            catalog.find(&product.name).await?;
-            catalog.list().await?;
-            if (client + call).is_multiple_of(4) {
-                catalog.remove(&product.sku).await?;
-            }
-            Ok(())
-        })
-    }
-
-    fn check<'a>(
-        &'a self,
-        connection: TestConnection,
-        fault: &'a Fault,
-    ) -> BoxFuture<'a, Result<Verdict, String>> {
-        Box::pin(async move {
-            let catalog = Catalog::new(connection, &self.prefix);
-            let failed = |error: &dyn std::error::Error| error.to_string();
-            let mut verdict = Verdict::Held;
-            if matches!(fault, Fault::KeyLost(_) | Fault::WritesLost) {
-                for sku in 0..PRODUCTS {
-                    let sku = format!("sku{sku}");
-                    let there = catalog.get(&sku).await.map_err(|error| failed(&error))?;
-                    let listed = catalog.list().await.map_err(|error| failed(&error))?;
-                    if there.is_some() != listed.iter().any(|product| product.sku == sku) {
-                        verdict = Verdict::Contract("Put the product again, or remove it; both repair it");
-                    }
-                    match there {
-                        Some(product) => match catalog.put(&product).await {
-                            // The name went to another product while the index was lost.
-                            Err(PutError::NameTaken { .. }) => {
-                                verdict = Verdict::Contract("the list is empty and names are free");
-                                catalog.remove(&sku).await.map_err(|error| failed(&error))?;
-                            }
-                            Err(error) => return Err(failed(&error)),
-                            Ok(_) => {}
-                        },
-                        None => {
-                            catalog.remove(&sku).await.map_err(|error| failed(&error))?;
-                        }
-                    }
-                }
-            }
-            let listed = catalog.list().await.map_err(|error| failed(&error))?;
-            let names: BTreeSet<&str> = listed.iter().map(|product| product.name.as_str()).collect();
-            if names.len() != listed.len() {
-                return Err(format!("each name once; found {listed:?}"));
-            }
+    async fn check(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
+        let catalog = Catalog::new(connection, &self.prefix);
+        let mut verdict = Verdict::Held;
+        if matches!(fault, Fault::KeyLost(_) | Fault::WritesLost) {
             for sku in 0..PRODUCTS {
                 let sku = format!("sku{sku}");
-                let there = catalog.get(&sku).await.map_err(|error| failed(&error))?;
-                if there.as_ref() != listed.iter().find(|product| product.sku == sku) {
-                    return Err(format!("what the index lists; found {there:?}"));
+                let there = catalog.get(&sku).await?;
+                let listed = catalog.list().await?;
+                if there.is_some() != listed.iter().any(|product| product.sku == sku) {
+                    verdict = Verdict::Contract("Put the product again, or remove it; both repair it");
+                }
+                match there {
+                    Some(product) => match catalog.put(&product).await {
+                        // The name went to another product while the index was lost.
+                        Err(PutError::NameTaken { .. }) => {
+                            verdict = Verdict::Contract("the list is empty and names are free");
+                            catalog.remove(&sku).await?;
+                        }
+                        Err(error) => return Err(error.into()),
+                        Ok(_) => {}
+                    },
+                    None => {
+                        catalog.remove(&sku).await?;
+                    }
                 }
             }
-            for product in &listed {
-                let found = catalog.find(&product.name).await.map_err(|error| failed(&error))?;
-                if found.as_ref() != Some(product) {
-                    return Err(format!("{product:?} by its name; found {found:?}"));
-                }
+        }
+        let listed = catalog.list().await?;
+        let names: BTreeSet<&str> = listed.iter().map(|product| product.name.as_str()).collect();
+        if names.len() != listed.len() {
+            return Err(format!("each name once; found {listed:?}").into());
+        }
+        for sku in 0..PRODUCTS {
+            let sku = format!("sku{sku}");
+            let there = catalog.get(&sku).await?;
+            if there.as_ref() != listed.iter().find(|product| product.sku == sku) {
+                return Err(format!("what the index lists; found {there:?}").into());
             }
-            for sku in 0..PRODUCTS {
-                catalog.remove(&format!("sku{sku}")).await.map_err(|error| failed(&error))?;
+        }
+        for product in &listed {
+            let found = catalog.find(&product.name).await?;
+            if found.as_ref() != Some(product) {
+                return Err(format!("{product:?} by its name; found {found:?}").into());
             }
-            for sku in 0..PRODUCTS {
-                catalog.put(&product(sku, sku, 1)).await.map_err(|error| failed(&error))?;
-            }
-            Ok(verdict)
-        })
+        }
+        for sku in 0..PRODUCTS {
+            catalog.remove(&format!("sku{sku}")).await?;
+        }
+        for sku in 0..PRODUCTS {
+            catalog.put(&product(sku, sku, 1)).await?;
+        }
+        Ok(verdict)
     }
 }

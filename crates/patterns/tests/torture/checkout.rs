@@ -2,7 +2,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::checkout::{self, Charge, Checkout, CheckoutError, Line, Order, Payments, Reason, State};
 use patterns::inventory::Inventory;
@@ -130,14 +129,44 @@ impl Orders {
         }
         Err("an end of the recovery".into())
     }
+}
 
-    async fn count(&self, connection: &TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
+impl Workload for Orders {
+    async fn set_up(&self, connection: TestConnection) -> Result<(), Failure> {
+        let (checkout, inventory) = self.checkout(connection);
+        for sku in PRODUCTS {
+            inventory.set_up(sku, UNITS, None).await?;
+        }
+        for steps in 0..=3 {
+            self.buy(&checkout, &format!("early{steps}"), steps).await?;
+        }
+        Ok(())
+    }
+
+    async fn call(&self, connection: TestConnection, client: usize, call: usize) -> Result<(), Failure> {
+        let (checkout, inventory) = self.checkout(connection);
+        match self.buy(&checkout, &format!("{client}-{call}"), (client + call) % 5).await {
+            Err(CheckoutError::Canceled(Reason::NotInStock { .. })) => {
+                for sku in PRODUCTS {
+                    inventory.set_up(sku, UNITS, None).await?;
+                }
+                Ok(())
+            }
+            Ok(())
+            | Err(
+                CheckoutError::Canceled(_) | CheckoutError::OrderLost(_) | CheckoutError::UnknownOrder(_),
+            ) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn check(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
         let (checkout, inventory) = self.checkout(connection.clone());
         let lost = |what: &str| matches!(fault, Fault::KeyLost(key) if key.contains(what));
         for sku in PRODUCTS {
             inventory.set_up(sku, UNITS, None).await?;
         }
-        self.recover_all(connection, &checkout).await?;
+        self.recover_all(&connection, &checkout).await?;
         // As the contract says: those that the payment provider knows are carried on.
         let asked = self.bank.books.lock().unwrap().asked.clone();
         if matches!(fault, Fault::WritesLost | Fault::KeyLost(_)) {
@@ -199,52 +228,5 @@ impl Orders {
             _ if lost("order:") => Verdict::Contract("refund the order, as its lines are unknown"),
             _ => Verdict::Held,
         })
-    }
-}
-
-impl Workload for Orders {
-    fn set_up(&self, connection: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let (checkout, inventory) = self.checkout(connection);
-            for sku in PRODUCTS {
-                inventory.set_up(sku, UNITS, None).await?;
-            }
-            for steps in 0..=3 {
-                self.buy(&checkout, &format!("early{steps}"), steps).await?;
-            }
-            Ok(())
-        })
-    }
-
-    fn call(
-        &self,
-        connection: TestConnection,
-        client: usize,
-        call: usize,
-    ) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let (checkout, inventory) = self.checkout(connection);
-            match self.buy(&checkout, &format!("{client}-{call}"), (client + call) % 5).await {
-                Err(CheckoutError::Canceled(Reason::NotInStock { .. })) => {
-                    for sku in PRODUCTS {
-                        inventory.set_up(sku, UNITS, None).await?;
-                    }
-                    Ok(())
-                }
-                Ok(())
-                | Err(
-                    CheckoutError::Canceled(_) | CheckoutError::OrderLost(_) | CheckoutError::UnknownOrder(_),
-                ) => Ok(()),
-                Err(error) => Err(error.into()),
-            }
-        })
-    }
-
-    fn check<'a>(
-        &'a self,
-        connection: TestConnection,
-        fault: &'a Fault,
-    ) -> BoxFuture<'a, Result<Verdict, String>> {
-        Box::pin(async move { self.count(&connection, fault).await.map_err(|error| error.to_string()) })
     }
 }

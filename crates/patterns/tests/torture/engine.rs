@@ -13,7 +13,7 @@ use lab_server::{Error, Proxy, Replicated, Server};
 use lab_testing::TestConnection;
 
 use crate::smallest_user;
-use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
+use crate::workload::{AnyWorkload, Failure, Fault, Pattern, Verdict};
 
 /// How many clients run at once, how many calls each makes, and after how many the fault comes.
 const CLIENTS: usize = 10;
@@ -109,8 +109,14 @@ pub fn commands_of(source: &str) -> BTreeSet<String> {
 pub async fn run(pattern: &Pattern, fault: &Fault) -> Outcome {
     let result = match fault {
         Fault::ManyClients => many_clients(pattern).await,
-        Fault::Resp3 => resp3(pattern).await,
-        Fault::SentTwice => sent_twice(pattern).await,
+        Fault::Resp3 => {
+            let connection = TestConnection::resp3().await;
+            all_calls(pattern, fault, connection.clone(), connection).await
+        }
+        Fault::SentTwice => {
+            let connection = TestConnection::server().await;
+            all_calls(pattern, fault, connection.clone().sending_twice(), connection).await
+        }
         Fault::Canceled => canceled(pattern).await,
         Fault::ConnectionCut => connection_cut(pattern).await,
         Fault::ClockBack | Fault::ClockForward => {
@@ -125,7 +131,10 @@ pub async fn run(pattern: &Pattern, fault: &Fault) -> Outcome {
             }
         }
         Fault::WritesLost => writes_lost(pattern).await,
-        Fault::SlotsMove => slots_move(pattern).await,
+        Fault::SlotsMove => {
+            let observer = TestConnection::to_cluster(lab_testing::cluster()).await;
+            all_calls(pattern, fault, TestConnection::moving_slots().await, observer).await
+        }
         Fault::SmallestUser => smallest_user::prove(pattern).await,
         Fault::ScriptsFlushed => scripts_flushed(pattern).await,
         Fault::CommandRefused(command) => match command_refused(pattern, command).await.transpose() {
@@ -180,18 +189,17 @@ async fn many_clients(pattern: &Pattern) -> Result<Verdict, String> {
     run.check(&connections[0], &Fault::ManyClients).await
 }
 
-async fn resp3(pattern: &Pattern) -> Result<Verdict, String> {
-    let (run, connection) = (Run::of(pattern), TestConnection::resp3().await);
-    run.set_up(&connection).await?;
+/// All calls over `connection`, and the check over `observer`.
+async fn all_calls(
+    pattern: &Pattern,
+    fault: &Fault,
+    connection: TestConnection,
+    observer: TestConnection,
+) -> Result<Verdict, String> {
+    let run = Run::of(pattern);
+    run.set_up(&observer).await?;
     run.undisturbed(&connection, 0..CALLS).await?;
-    run.check(&connection, &Fault::Resp3).await
-}
-
-async fn sent_twice(pattern: &Pattern) -> Result<Verdict, String> {
-    let (run, connection) = (Run::of(pattern), TestConnection::server().await);
-    run.set_up(&connection).await?;
-    run.undisturbed(&connection.clone().sending_twice(), 0..CALLS).await?;
-    run.check(&connection, &Fault::SentTwice).await
+    run.check(&observer, fault).await
 }
 
 async fn canceled(pattern: &Pattern) -> Result<Verdict, String> {
@@ -287,13 +295,6 @@ async fn writes_lost(pattern: &Pattern) -> Result<Verdict, String> {
     run.check(&replica, &Fault::WritesLost).await
 }
 
-async fn slots_move(pattern: &Pattern) -> Result<Verdict, String> {
-    let (run, connection) = (Run::of(pattern), TestConnection::to_cluster(lab_testing::cluster()).await);
-    run.set_up(&connection).await?;
-    run.undisturbed(&TestConnection::moving_slots().await, 0..CALLS).await?;
-    run.check(&connection, &Fault::SlotsMove).await
-}
-
 async fn scripts_flushed(pattern: &Pattern) -> Result<Verdict, String> {
     let (run, connection) = (Run::of(pattern), TestConnection::server().await);
     run.set_up(&connection).await?;
@@ -376,7 +377,7 @@ async fn key_lost(pattern: &Pattern, key: &str) -> Result<Verdict, String> {
 /// A workload and its prefix.
 pub struct Run {
     pub prefix: String,
-    workload: Box<dyn Workload>,
+    workload: Box<dyn AnyWorkload>,
 }
 
 impl Run {
@@ -478,7 +479,10 @@ impl Run {
     pub async fn check(&self, connection: &TestConnection, fault: &Fault) -> Result<Verdict, String> {
         tokio::time::timeout(2 * TIMEOUT, self.workload.check(connection.clone(), fault))
             .await
-            .unwrap_or_else(|_| Err(format!("expected the check to end; found no end in {:?}", 2 * TIMEOUT)))
+            .unwrap_or_else(|_| {
+                Err(format!("expected the check to end; found no end in {:?}", 2 * TIMEOUT).into())
+            })
+            .map_err(|error| error.to_string())
     }
 
     /// The keys there are now, one of each kind.

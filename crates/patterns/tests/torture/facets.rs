@@ -1,7 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::facets::{self, Facets, FacetsError, Order, PageOf, Product, Selection};
 use patterns::money::Cents;
@@ -83,91 +82,73 @@ impl Shop {
 }
 
 impl Workload for Shop {
-    fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async { Ok(()) })
+    async fn call(&self, connection: TestConnection, client: usize, call: usize) -> Result<(), Failure> {
+        let facets = self.facets(connection);
+        match self.change(&facets, client, call).await {
+            Err(FacetsError::Lost) => {
+                self.repaired(&facets).await?;
+                Ok(self.change(&facets, client, call).await?)
+            }
+            other => Ok(other?),
+        }
     }
 
-    fn call(
-        &self,
-        connection: TestConnection,
-        client: usize,
-        call: usize,
-    ) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let facets = self.facets(connection);
-            match self.change(&facets, client, call).await {
-                Err(FacetsError::Lost) => {
-                    self.repaired(&facets).await?;
-                    Ok(self.change(&facets, client, call).await?)
-                }
-                other => Ok(other?),
+    async fn check(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
+        let facets = self.facets(connection);
+        let may_be_lost = matches!(fault, Fault::KeyLost(_) | Fault::WritesLost);
+        if may_be_lost {
+            self.repaired(&facets).await?;
+        }
+        let own = self.own.lock().unwrap().clone();
+        let mut model = BTreeMap::new();
+        for id in (0..PRODUCTS).map(|number| format!("p{number}")).chain(own.keys().cloned()) {
+            let product = facets.get(&id).await?;
+            if let Some(stays) = own.get(&id)
+                && *stays != product.is_some()
+                && !may_be_lost
+            {
+                return Err(format!("{id} is there: {stays}; found {product:?}").into());
             }
-        })
-    }
-
-    fn check<'a>(
-        &'a self,
-        connection: TestConnection,
-        fault: &'a Fault,
-    ) -> BoxFuture<'a, Result<Verdict, String>> {
-        Box::pin(async move {
-            let text = |error: FacetsError| error.to_string();
-            let facets = self.facets(connection);
-            let may_be_lost = matches!(fault, Fault::KeyLost(_) | Fault::WritesLost);
-            if may_be_lost {
-                self.repaired(&facets).await.map_err(text)?;
-            }
-            let own = self.own.lock().unwrap().clone();
-            let mut model = BTreeMap::new();
-            for id in (0..PRODUCTS).map(|number| format!("p{number}")).chain(own.keys().cloned()) {
-                let product = facets.get(&id).await.map_err(|error| error.to_string())?;
-                if let Some(stays) = own.get(&id)
-                    && *stays != product.is_some()
-                    && !may_be_lost
+            model.extend(product.map(|product| (id, product)));
+        }
+        for (brand, state) in BRANDS.into_iter().zip(0..) {
+            let wanted: BTreeSet<&str> =
+                model.values().filter(|it| it.brand == brand).map(|it| it.id.as_str()).collect();
+            let selection = Selection { brands: [brand.to_owned()].into(), ..Selection::default() };
+            let (mut page, mut found) = (PageOf::first(7), BTreeSet::new());
+            loop {
+                let shown = facets.page(&selection, Order::Name, page).await?;
+                if shown.total != wanted.len() as u64
+                    || shown.brands.values().sum::<u64>() != model.len() as u64
+                    || shown.categories.values().sum::<u64>() != shown.total
+                    || shown.ratings.values().sum::<u64>() != shown.total
                 {
-                    return Err(format!("{id} is there: {stays}; found {product:?}"));
+                    return Err(format!(
+                        "{} products, {} of {brand}; found {shown:?}",
+                        model.len(),
+                        wanted.len()
+                    )
+                    .into());
                 }
-                model.extend(product.map(|product| (id, product)));
+                if shown.products.is_empty() {
+                    break;
+                }
+                for product in shown.products {
+                    if product != in_state(product.id.clone(), state) || !found.insert(product.id.clone()) {
+                        return Err(format!("products of {brand}, each once; found {product:?}").into());
+                    }
+                }
+                page = page.next();
             }
-            for (brand, state) in BRANDS.into_iter().zip(0..) {
-                let wanted: BTreeSet<&str> =
-                    model.values().filter(|it| it.brand == brand).map(|it| it.id.as_str()).collect();
-                let selection = Selection { brands: [brand.to_owned()].into(), ..Selection::default() };
-                let (mut page, mut found) = (PageOf::first(7), BTreeSet::new());
-                loop {
-                    let shown = facets.page(&selection, Order::Name, page).await.map_err(text)?;
-                    if shown.total != wanted.len() as u64
-                        || shown.brands.values().sum::<u64>() != model.len() as u64
-                        || shown.categories.values().sum::<u64>() != shown.total
-                        || shown.ratings.values().sum::<u64>() != shown.total
-                    {
-                        return Err(format!(
-                            "{} products, {} of {brand}; found {shown:?}",
-                            model.len(),
-                            wanted.len()
-                        ));
-                    }
-                    if shown.products.is_empty() {
-                        break;
-                    }
-                    for product in shown.products {
-                        if product != in_state(product.id.clone(), state) || !found.insert(product.id.clone())
-                        {
-                            return Err(format!("products of {brand}, each once; found {product:?}"));
-                        }
-                    }
-                    page = page.next();
-                }
-                if !found.iter().map(String::as_str).eq(wanted.iter().copied()) {
-                    return Err(format!("{wanted:?}; found {found:?}"));
-                }
+            if !found.iter().map(String::as_str).eq(wanted.iter().copied()) {
+                return Err(format!("{wanted:?}; found {found:?}").into());
             }
-            facets.put(&in_state("last".into(), 2)).await.map_err(text)?;
-            Ok(match fault {
-                Fault::KeyLost(_) => Verdict::Contract("then put every product again"),
-                Fault::WritesLost => Verdict::Contract("A failover may lose the last changes, all of each"),
-                _ => Verdict::Held,
-            })
+        }
+        facets.put(&in_state("last".into(), 2)).await?;
+        Ok(match fault {
+            Fault::KeyLost(_) => Verdict::Contract("then put every product again"),
+            Fault::WritesLost => Verdict::Contract("A failover may lose the last changes, all of each"),
+            _ => Verdict::Held,
         })
     }
 }

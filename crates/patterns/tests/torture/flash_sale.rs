@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::flash_sale::{self, FlashSale, FlashSaleError, Lost, Plan, Purchase};
 
@@ -77,8 +76,57 @@ impl Sales {
         }
         Ok(())
     }
+}
 
-    async fn count(&self, connection: &TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
+impl Workload for Sales {
+    async fn set_up(&self, connection: TestConnection) -> Result<(), Failure> {
+        let sales = self.sales(connection);
+        let now = sales.now().await?;
+        // It is on however the clock jumps.
+        let plan = Plan {
+            name: "Black Friday".into(),
+            product: "PROD123".into(),
+            starts: now - 2 * HOUR,
+            ends: now + 48 * HOUR,
+            units: UNITS,
+            cap: CAP,
+            places: 1_000,
+        };
+        sales.open(SALE, &plan).await?;
+        // One customer has bought, and another waits.
+        for customer in 0..UNITS {
+            sales.buy(SALE, &format!("early{customer}"), 1, "early").await?;
+        }
+        for customer in 0..4 {
+            sales.buy(SALE, &format!("late{customer}"), 1, "late").await?;
+        }
+        sales.give_back(SALE, "early0", "early").await?;
+        *self.plan.lock().unwrap() = Some(plan);
+        Ok(())
+    }
+
+    async fn call(&self, connection: TestConnection, client: usize, call: usize) -> Result<(), Failure> {
+        let sales = self.sales(connection);
+        let (customer, order) = (format!("user{}", client % 20), format!("{client}-{call}"));
+        let mut gives_back = Vec::new();
+        if (client + call).is_multiple_of(2) {
+            // The order of the call before, and one from before the fault.
+            gives_back.push([customer.clone(), format!("{client}-{}", call.saturating_sub(1))]);
+            let early = u32::try_from(client + 10 * call)? % UNITS;
+            gives_back.push([format!("early{early}"), "early".to_owned()]);
+        }
+        for _ in 0..5 {
+            match self.buy_and_give_back(&sales, &customer, &order, &gives_back).await {
+                Err(FlashSaleError::Damaged(lost)) => self.repair(&sales, lost).await?,
+                Err(FlashSaleError::Store(error)) => return Err(error.into()),
+                // After a failover, say, the order is unknown.
+                Ok(()) | Err(_) => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn check(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
         let sales = self.sales(connection.clone());
         let [_, bought, waitlist] = sales.keys(SALE)?;
         let acknowledged = self.bought.lock().unwrap().clone();
@@ -135,71 +183,5 @@ impl Sales {
             Fault::KeyLost(_) => Verdict::Contract("nothing is sold until the sale is opened again"),
             _ => Verdict::Held,
         })
-    }
-}
-
-impl Workload for Sales {
-    fn set_up(&self, connection: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let sales = self.sales(connection);
-            let now = sales.now().await?;
-            // It is on however the clock jumps.
-            let plan = Plan {
-                name: "Black Friday".into(),
-                product: "PROD123".into(),
-                starts: now - 2 * HOUR,
-                ends: now + 48 * HOUR,
-                units: UNITS,
-                cap: CAP,
-                places: 1_000,
-            };
-            sales.open(SALE, &plan).await?;
-            // One customer has bought, and another waits.
-            for customer in 0..UNITS {
-                sales.buy(SALE, &format!("early{customer}"), 1, "early").await?;
-            }
-            for customer in 0..4 {
-                sales.buy(SALE, &format!("late{customer}"), 1, "late").await?;
-            }
-            sales.give_back(SALE, "early0", "early").await?;
-            *self.plan.lock().unwrap() = Some(plan);
-            Ok(())
-        })
-    }
-
-    fn call(
-        &self,
-        connection: TestConnection,
-        client: usize,
-        call: usize,
-    ) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let sales = self.sales(connection);
-            let (customer, order) = (format!("user{}", client % 20), format!("{client}-{call}"));
-            let mut gives_back = Vec::new();
-            if (client + call).is_multiple_of(2) {
-                // The order of the call before, and one from before the fault.
-                gives_back.push([customer.clone(), format!("{client}-{}", call.saturating_sub(1))]);
-                let early = u32::try_from(client + 10 * call)? % UNITS;
-                gives_back.push([format!("early{early}"), "early".to_owned()]);
-            }
-            for _ in 0..5 {
-                match self.buy_and_give_back(&sales, &customer, &order, &gives_back).await {
-                    Err(FlashSaleError::Damaged(lost)) => self.repair(&sales, lost).await?,
-                    Err(FlashSaleError::Store(error)) => return Err(error.into()),
-                    // After a failover, say, the order is unknown.
-                    Ok(()) | Err(_) => return Ok(()),
-                }
-            }
-            Ok(())
-        })
-    }
-
-    fn check<'a>(
-        &'a self,
-        connection: TestConnection,
-        fault: &'a Fault,
-    ) -> BoxFuture<'a, Result<Verdict, String>> {
-        Box::pin(async move { self.count(&connection, fault).await.map_err(|error| error.to_string()) })
     }
 }

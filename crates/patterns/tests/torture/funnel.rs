@@ -1,63 +1,34 @@
 use std::collections::BTreeSet;
-use std::sync::Mutex;
 
-use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::funnel::{self, Funnel};
 
-use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
+use crate::workload::{Answered, Failure, Fault, Pattern, Verdict, Workload};
 
 const STEPS: [&str; 3] = ["view", "cart", "purchase"];
 
 pub const PATTERN: Pattern = Pattern {
     name: "funnel",
-    workload: |prefix| Box::new(Steps { prefix: prefix.to_owned(), answered: Mutex::default() }),
+    workload: |prefix| Box::new(Steps { prefix: prefix.to_owned(), answered: Answered::default() }),
     plain_commands: &["HMGET"],
     scripts: funnel::scripts,
 };
 
 struct Steps {
     prefix: String,
-    /// The calls that were answered, by client and number.
-    answered: Mutex<BTreeSet<(usize, usize)>>,
+    answered: Answered,
 }
 
 impl Workload for Steps {
-    fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async { Ok(()) })
+    async fn call(&self, connection: TestConnection, client: usize, call: usize) -> Result<(), Failure> {
+        let funnel = Funnel::named(connection, &self.prefix, "launch", &STEPS)?;
+        funnel.reached(&format!("user{client}"), STEPS[(client + call) % 3]).await?;
+        funnel.report().await?;
+        self.answered.lock().unwrap().insert((client, call));
+        Ok(())
     }
 
-    fn call(
-        &self,
-        connection: TestConnection,
-        client: usize,
-        call: usize,
-    ) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let funnel = Funnel::named(connection, &self.prefix, "launch", &STEPS)?;
-            funnel.reached(&format!("user{client}"), STEPS[(client + call) % 3]).await?;
-            funnel.report().await?;
-            self.answered.lock().unwrap().insert((client, call));
-            Ok(())
-        })
-    }
-
-    fn check<'a>(
-        &'a self,
-        connection: TestConnection,
-        fault: &'a Fault,
-    ) -> BoxFuture<'a, Result<Verdict, String>> {
-        Box::pin(async move { self.count(connection, fault).await.map_err(|error| error.to_string())? })
-    }
-}
-
-impl Steps {
-    /// The outer error is one of Redis, the inner one a promise that was broken.
-    async fn count(
-        &self,
-        connection: TestConnection,
-        fault: &Fault,
-    ) -> Result<Result<Verdict, String>, Failure> {
+    async fn check(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
         let answered = self.answered.lock().unwrap().clone();
         let funnel = Funnel::named(connection.clone(), &self.prefix, "launch", &STEPS)?;
         funnel.reached("last", "view").await?;
@@ -74,16 +45,16 @@ impl Steps {
         let counted: Vec<u64> = funnel.report().await?.iter().map(|step| step.visitors).collect();
         let known: u64 = connection.send(&["HLEN", &funnel.key().companion("visitors")]).await;
         if counted[0] != known || !counted.is_sorted_by(|more, less| more >= less) {
-            return Ok(Err(format!("{known} visitors, fewer with each step; found {counted:?}")));
+            return Err(format!("{known} visitors, fewer with each step; found {counted:?}").into());
         }
         let fewer = counted.iter().zip(&deepest).all(|(counted, deepest)| counted <= deepest);
-        Ok(match fault {
+        match fault {
             Fault::KeyLost(_) if fewer => Ok(Verdict::Contract("the funnel begins again")),
             Fault::WritesLost if fewer => Ok(Verdict::Contract(
                 "a failover may lose the last steps; each visitor's next one puts it right",
             )),
             _ if counted == deepest => Ok(Verdict::Held),
-            _ => Err(format!("{deepest:?}; found {counted:?}")),
-        })
+            _ => Err(format!("{deepest:?}; found {counted:?}").into()),
+        }
     }
 }

@@ -2,7 +2,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::inventory::{self, Inventory, InventoryError, StockUpdate};
 
@@ -50,60 +49,6 @@ impl Stock {
         };
         self.sold.lock().unwrap().insert(id.to_owned(), sold.units);
         Ok(())
-    }
-
-    async fn count(&self, connection: &TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
-        let inventory = self.inventory(connection.clone());
-        let key = inventory.key(PRODUCT)?;
-        let lost = |name: &str| matches!(fault, Fault::KeyLost(lost) if *lost == key.companion(name));
-        if let Err(InventoryError::UnknownProduct(_)) = inventory.level(PRODUCT).await {
-            inventory.set_up(PRODUCT, 0, Some(u64::from(LOW_AT))).await?;
-        }
-        inventory.sweep(PRODUCT).await?;
-        let level = inventory.level(PRODUCT).await?;
-        let all = level.free + level.held + level.sold;
-        let told: u64 = self.sold.lock().unwrap().values().sum();
-        let forgotten = lost("ledger");
-        if all > u64::from(UNITS) || all < u64::from(UNITS) && !forgotten {
-            return Err(format!("{UNITS} units; found {level:?}").into());
-        }
-        if *fault != Fault::WritesLost
-            && (told + level.free > u64::from(UNITS) || told > level.sold && !forgotten)
-        {
-            return Err(format!("the {told} units that were sold; found {level:?}").into());
-        }
-        let copy: Option<u64> = connection.send(&["GET", key.as_str()]).await;
-        if copy != Some(level.free) {
-            return Err(format!("{level:?} in the copy; found {copy:?}").into());
-        }
-        self.check_holds(connection, &inventory).await?;
-        // Sold IDs are known, unless time or memory was lost.
-        if !forgotten && !matches!(fault, Fault::WritesLost | Fault::ClockForward) {
-            let sold = self.sold.lock().unwrap().clone();
-            for (id, units) in sold {
-                let again = inventory.confirm(PRODUCT, &id).await?;
-                if !again.again || again.units != units {
-                    return Err(format!("{id} sold before; found {again:?}").into());
-                }
-            }
-        }
-        self.check_news(connection, &inventory).await?;
-        Ok(match fault {
-            Fault::WritesLost => {
-                Verdict::Contract("An acknowledged change may be lost when a replica takes over")
-            }
-            Fault::ClockForward => Verdict::Contract("holds end early and IDs are forgotten early"),
-            _ if forgotten => {
-                Verdict::Contract("nothing is oversold, but what was held or sold is forgotten")
-            }
-            _ if lost("outbox") => {
-                Verdict::Contract("If the outbox or the feed is lost, so are those changes")
-            }
-            Fault::KeyLost(lost) if *lost == inventory.updates_key()?.as_str() => {
-                Verdict::Contract("If the outbox or the feed is lost, so are those changes")
-            }
-            _ => Verdict::Held,
-        })
     }
 
     /// No hold lasts longer than it was made for; and when all are released, none is left.
@@ -164,54 +109,91 @@ impl Stock {
 }
 
 impl Workload for Stock {
-    fn set_up(&self, connection: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let inventory = self.inventory(connection);
-            inventory.set_up(PRODUCT, 0, Some(u64::from(LOW_AT))).await?;
-            inventory.restock(PRODUCT, "first", UNITS).await?;
-            self.buy(&inventory, "early buyer", 0).await?;
-            inventory.reserve(PRODUCT, "early hold", 1, TEN_MINUTES).await?;
-            inventory.sweep_all().await?;
-            inventory.reserve(PRODUCT, "early hold 2", 1, TEN_MINUTES).await?;
-            Ok(())
-        })
+    async fn set_up(&self, connection: TestConnection) -> Result<(), Failure> {
+        let inventory = self.inventory(connection);
+        inventory.set_up(PRODUCT, 0, Some(u64::from(LOW_AT))).await?;
+        inventory.restock(PRODUCT, "first", UNITS).await?;
+        self.buy(&inventory, "early buyer", 0).await?;
+        inventory.reserve(PRODUCT, "early hold", 1, TEN_MINUTES).await?;
+        inventory.sweep_all().await?;
+        inventory.reserve(PRODUCT, "early hold 2", 1, TEN_MINUTES).await?;
+        Ok(())
     }
 
-    fn call(
-        &self,
-        connection: TestConnection,
-        client: usize,
-        call: usize,
-    ) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let inventory = self.inventory(connection);
-            for _ in 0..2 {
-                match self.buy(&inventory, &format!("{client}-{call}"), (client + call) % 5).await {
-                    // What an operator does who reads the error.
-                    Err(InventoryError::UnknownProduct(_)) => {
-                        inventory.set_up(PRODUCT, 0, Some(u64::from(LOW_AT))).await?;
-                    }
-                    Err(InventoryError::Store(error)) => return Err(error.into()),
-                    Ok(()) | Err(_) => break,
+    async fn call(&self, connection: TestConnection, client: usize, call: usize) -> Result<(), Failure> {
+        let inventory = self.inventory(connection);
+        for _ in 0..2 {
+            match self.buy(&inventory, &format!("{client}-{call}"), (client + call) % 5).await {
+                // What an operator does who reads the error.
+                Err(InventoryError::UnknownProduct(_)) => {
+                    inventory.set_up(PRODUCT, 0, Some(u64::from(LOW_AT))).await?;
+                }
+                Err(InventoryError::Store(error)) => return Err(error.into()),
+                Ok(()) | Err(_) => break,
+            }
+        }
+        match inventory.sweep(PRODUCT).await {
+            // The next call sets it up.
+            Ok(_) | Err(InventoryError::UnknownProduct(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if client == 0 {
+            inventory.sweep_all().await?;
+        }
+        Ok(())
+    }
+
+    async fn check(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
+        let inventory = self.inventory(connection.clone());
+        let key = inventory.key(PRODUCT)?;
+        let lost = |name: &str| matches!(fault, Fault::KeyLost(lost) if *lost == key.companion(name));
+        if let Err(InventoryError::UnknownProduct(_)) = inventory.level(PRODUCT).await {
+            inventory.set_up(PRODUCT, 0, Some(u64::from(LOW_AT))).await?;
+        }
+        inventory.sweep(PRODUCT).await?;
+        let level = inventory.level(PRODUCT).await?;
+        let all = level.free + level.held + level.sold;
+        let told: u64 = self.sold.lock().unwrap().values().sum();
+        let forgotten = lost("ledger");
+        if all > u64::from(UNITS) || all < u64::from(UNITS) && !forgotten {
+            return Err(format!("{UNITS} units; found {level:?}").into());
+        }
+        if *fault != Fault::WritesLost
+            && (told + level.free > u64::from(UNITS) || told > level.sold && !forgotten)
+        {
+            return Err(format!("the {told} units that were sold; found {level:?}").into());
+        }
+        let copy: Option<u64> = connection.send(&["GET", key.as_str()]).await;
+        if copy != Some(level.free) {
+            return Err(format!("{level:?} in the copy; found {copy:?}").into());
+        }
+        self.check_holds(&connection, &inventory).await?;
+        // Sold IDs are known, unless time or memory was lost.
+        if !forgotten && !matches!(fault, Fault::WritesLost | Fault::ClockForward) {
+            let sold = self.sold.lock().unwrap().clone();
+            for (id, units) in sold {
+                let again = inventory.confirm(PRODUCT, &id).await?;
+                if !again.again || again.units != units {
+                    return Err(format!("{id} sold before; found {again:?}").into());
                 }
             }
-            match inventory.sweep(PRODUCT).await {
-                // The next call sets it up.
-                Ok(_) | Err(InventoryError::UnknownProduct(_)) => {}
-                Err(error) => return Err(error.into()),
+        }
+        self.check_news(&connection, &inventory).await?;
+        Ok(match fault {
+            Fault::WritesLost => {
+                Verdict::Contract("An acknowledged change may be lost when a replica takes over")
             }
-            if client == 0 {
-                inventory.sweep_all().await?;
+            Fault::ClockForward => Verdict::Contract("holds end early and IDs are forgotten early"),
+            _ if forgotten => {
+                Verdict::Contract("nothing is oversold, but what was held or sold is forgotten")
             }
-            Ok(())
+            _ if lost("outbox") => {
+                Verdict::Contract("If the outbox or the feed is lost, so are those changes")
+            }
+            Fault::KeyLost(lost) if *lost == inventory.updates_key()?.as_str() => {
+                Verdict::Contract("If the outbox or the feed is lost, so are those changes")
+            }
+            _ => Verdict::Held,
         })
-    }
-
-    fn check<'a>(
-        &'a self,
-        connection: TestConnection,
-        fault: &'a Fault,
-    ) -> BoxFuture<'a, Result<Verdict, String>> {
-        Box::pin(async move { self.count(&connection, fault).await.map_err(|error| error.to_string()) })
     }
 }

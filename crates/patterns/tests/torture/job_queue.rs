@@ -2,7 +2,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use futures_util::future::BoxFuture;
 use lab_testing::{TIMEOUT, TestConnection};
 use patterns::job_queue::{self, Due, Effect, Job, JobError, JobQueue, NewJob, Outcome, Settings, State};
 
@@ -77,8 +76,62 @@ impl Jobs {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
+}
 
-    async fn count(&self, connection: &TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
+impl Workload for Jobs {
+    async fn set_up(&self, connection: TestConnection) -> Result<(), Failure> {
+        let queue = self.queue(connection)?;
+        for id in ["first", "second", "third", "fourth"] {
+            self.enqueue(&queue, id).await?;
+        }
+        let later = NewJob::new("later", "").with_due(Due::After(Duration::from_millis(200)));
+        queue.enqueue(&later).await?;
+        self.enqueued.lock().unwrap().insert("later".to_owned());
+        // One is finished, one is dead, and one is with a worker that dies.
+        let jobs = queue.reserve(3).await?.jobs;
+        self.complete(&queue, &jobs[..1]).await?;
+        queue.settle_and_reserve(&[(&jobs[1], Outcome::Bury("poison".to_owned()))], 0).await?;
+        Ok(())
+    }
+
+    async fn call(&self, connection: TestConnection, client: usize, call: usize) -> Result<(), Failure> {
+        let queue = self.queue(connection)?;
+        if client.is_multiple_of(2) {
+            return self.enqueue(&queue, &format!("{client}-{call}")).await;
+        }
+        let jobs = queue.reserve(3).await?.jobs;
+        let mut results = Vec::new();
+        for (number, job) in jobs.iter().enumerate() {
+            results.push(match (client + call + number) % 5 {
+                0 => queue.fail(job, "no such host").await,
+                1 => queue.give_back(job).await,
+                2 => queue.extend(job).await,
+                _ => {
+                    self.complete(&queue, std::slice::from_ref(job)).await?;
+                    Ok(())
+                }
+            });
+        }
+        for result in results {
+            // With other tests beside it, a job may outlive its visibility time.
+            if let Err(JobError::Store(error)) = result {
+                return Err(error.into());
+            }
+        }
+        match call % 4 {
+            0 => drop(queue.counts().await?),
+            1 => drop(queue.page(State::Dead, 0, 10).await?),
+            2 => drop(queue.requeue(&["second"]).await?),
+            _ => {
+                queue.payload("first").await?;
+                queue.purge(State::Dead, 0).await?;
+                queue.repair().await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn check(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
         let queue = self.queue(connection.clone())?;
         let done = queue.effect_key("done")?;
         self.enqueue(&queue, "last").await?;
@@ -125,76 +178,5 @@ impl Jobs {
             }
             _ => Verdict::Held,
         })
-    }
-}
-
-impl Workload for Jobs {
-    fn set_up(&self, connection: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let queue = self.queue(connection)?;
-            for id in ["first", "second", "third", "fourth"] {
-                self.enqueue(&queue, id).await?;
-            }
-            let later = NewJob::new("later", "").with_due(Due::After(Duration::from_millis(200)));
-            queue.enqueue(&later).await?;
-            self.enqueued.lock().unwrap().insert("later".to_owned());
-            // One is finished, one is dead, and one is with a worker that dies.
-            let jobs = queue.reserve(3).await?.jobs;
-            self.complete(&queue, &jobs[..1]).await?;
-            queue.settle_and_reserve(&[(&jobs[1], Outcome::Bury("poison".to_owned()))], 0).await?;
-            Ok(())
-        })
-    }
-
-    fn call(
-        &self,
-        connection: TestConnection,
-        client: usize,
-        call: usize,
-    ) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let queue = self.queue(connection)?;
-            if client.is_multiple_of(2) {
-                return self.enqueue(&queue, &format!("{client}-{call}")).await;
-            }
-            let jobs = queue.reserve(3).await?.jobs;
-            let mut results = Vec::new();
-            for (number, job) in jobs.iter().enumerate() {
-                results.push(match (client + call + number) % 5 {
-                    0 => queue.fail(job, "no such host").await,
-                    1 => queue.give_back(job).await,
-                    2 => queue.extend(job).await,
-                    _ => {
-                        self.complete(&queue, std::slice::from_ref(job)).await?;
-                        Ok(())
-                    }
-                });
-            }
-            for result in results {
-                // With other tests beside it, a job may outlive its visibility time.
-                if let Err(JobError::Store(error)) = result {
-                    return Err(error.into());
-                }
-            }
-            match call % 4 {
-                0 => drop(queue.counts().await?),
-                1 => drop(queue.page(State::Dead, 0, 10).await?),
-                2 => drop(queue.requeue(&["second"]).await?),
-                _ => {
-                    queue.payload("first").await?;
-                    queue.purge(State::Dead, 0).await?;
-                    queue.repair().await?;
-                }
-            }
-            Ok(())
-        })
-    }
-
-    fn check<'a>(
-        &'a self,
-        connection: TestConnection,
-        fault: &'a Fault,
-    ) -> BoxFuture<'a, Result<Verdict, String>> {
-        Box::pin(async move { self.count(&connection, fault).await.map_err(|error| error.to_string()) })
     }
 }

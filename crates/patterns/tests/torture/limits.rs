@@ -5,7 +5,6 @@ use std::marker::PhantomData;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::fixed_window::{self, FixedWindowAlgorithm};
 use patterns::limit::{Algorithm, IfUnreachable, Limit, Limiter};
@@ -104,71 +103,53 @@ impl<A: Algorithm> Requests<A> {
 }
 
 impl<A: Algorithm> Workload for Requests<A> {
-    fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async { Ok(()) })
+    async fn call(&self, connection: TestConnection, client: usize, call: usize) -> Result<(), Failure> {
+        let limiter = self.limiter(connection);
+        let decision = limiter.admit(CALLER).await?;
+        if let Some(error) = decision.unreachable {
+            return Err(error.into());
+        }
+        if decision.admitted {
+            *self.admitted.lock().unwrap() += 1;
+            if (client + call).is_multiple_of(7) {
+                let id = format!("{client}-{call}");
+                self.refunds.lock().unwrap().insert(id.clone());
+                limiter.refund(CALLER, &decision, &id).await?;
+            }
+        }
+        limiter.peek(CALLER, 1).await?.unreachable.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    fn call(
-        &self,
-        connection: TestConnection,
-        client: usize,
-        call: usize,
-    ) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let limiter = self.limiter(connection);
-            let decision = limiter.admit(CALLER).await?;
-            if let Some(error) = decision.unreachable {
-                return Err(error.into());
-            }
-            if decision.admitted {
-                *self.admitted.lock().unwrap() += 1;
-                if (client + call).is_multiple_of(7) {
-                    let id = format!("{client}-{call}");
-                    self.refunds.lock().unwrap().insert(id.clone());
-                    limiter.refund(CALLER, &decision, &id).await?;
-                }
-            }
-            limiter.peek(CALLER, 1).await?.unreachable.map_or(Ok(()), |error| Err(error.into()))
-        })
-    }
-
-    fn check<'a>(
-        &'a self,
-        connection: TestConnection,
-        fault: &'a Fault,
-    ) -> BoxFuture<'a, Result<Verdict, String>> {
-        Box::pin(async move {
-            let limiter = self.limiter(connection);
-            let state = limiter.peek(CALLER, 1).await.map_err(|error| error.to_string())?;
-            let used = [QUOTA - state.limits[0].remaining, QUOTA + 5 - state.limits[1].remaining];
-            let net =
-                *self.admitted.lock().unwrap() - u32::try_from(self.refunds.lock().unwrap().len()).unwrap();
-            let contract = match fault {
-                Fault::KeyLost(_) | Fault::WritesLost => Some(self.lost),
-                Fault::ClockForward => Some(self.forward),
-                _ => None,
-            };
-            // The windows are longer than the test, so both limits have counted the same, but for what has come back since.
-            if contract.is_none() && *fault != Fault::ClockBack && used[0].abs_diff(used[1]) > 1 {
-                return Err(format!("both limits have counted the same; found {used:?}"));
-            }
-            if state.retry_after.is_some_and(|wait| wait > 4 * WINDOW) {
-                return Err(format!("no wait of more than two windows; found {:?}", state.retry_after));
-            }
-            let promised = self.promised();
-            let most = if contract.is_some() { 2 * promised } else { promised };
-            if net > most {
-                return Err(format!("at most {most} admitted; found {net}"));
-            }
-            limiter.reset(CALLER).await.map_err(|error| error.to_string())?;
-            let again = limiter.admit(CALLER).await.map_err(|error| error.to_string())?;
-            if !again.admitted || again.remaining != QUOTA - 1 {
-                return Err(format!("the whole limit after a reset; found {again:?}"));
-            }
-            Ok(match contract {
-                Some(sentence) if net > promised => Verdict::Contract(sentence),
-                _ => Verdict::Held,
-            })
+    async fn check(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
+        let limiter = self.limiter(connection);
+        let state = limiter.peek(CALLER, 1).await?;
+        let used = [QUOTA - state.limits[0].remaining, QUOTA + 5 - state.limits[1].remaining];
+        let net = *self.admitted.lock().unwrap() - u32::try_from(self.refunds.lock().unwrap().len()).unwrap();
+        let contract = match fault {
+            Fault::KeyLost(_) | Fault::WritesLost => Some(self.lost),
+            Fault::ClockForward => Some(self.forward),
+            _ => None,
+        };
+        // The windows are longer than the test, so both limits have counted the same, but for what has come back since.
+        if contract.is_none() && *fault != Fault::ClockBack && used[0].abs_diff(used[1]) > 1 {
+            return Err(format!("both limits have counted the same; found {used:?}").into());
+        }
+        if state.retry_after.is_some_and(|wait| wait > 4 * WINDOW) {
+            return Err(format!("no wait of more than two windows; found {:?}", state.retry_after).into());
+        }
+        let promised = self.promised();
+        let most = if contract.is_some() { 2 * promised } else { promised };
+        if net > most {
+            return Err(format!("at most {most} admitted; found {net}").into());
+        }
+        limiter.reset(CALLER).await?;
+        let again = limiter.admit(CALLER).await?;
+        if !again.admitted || again.remaining != QUOTA - 1 {
+            return Err(format!("the whole limit after a reset; found {again:?}").into());
+        }
+        Ok(match contract {
+            Some(sentence) if net > promised => Verdict::Contract(sentence),
+            _ => Verdict::Held,
         })
     }
 }

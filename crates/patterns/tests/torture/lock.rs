@@ -1,11 +1,10 @@
-use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::lock::{self, Held, LockError, Locks, Token};
 
+use crate::holders::Holders;
 use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
 
 /// Short, so that a lock whose release was refused is free soon.
@@ -17,7 +16,7 @@ const WAIT: Duration = Duration::from_mins(1);
 pub const PATTERN: Pattern = Pattern {
     name: "lock",
     workload: |prefix| {
-        Box::new(Work { prefix: prefix.to_owned(), seen: Mutex::default(), held: Mutex::default() })
+        Box::new(Work { prefix: prefix.to_owned(), holders: Mutex::default(), held: Mutex::default() })
     },
     plain_commands: &["GET", "PTTL"],
     scripts: lock::scripts,
@@ -25,46 +24,48 @@ pub const PATTERN: Pattern = Pattern {
 
 struct Work {
     prefix: String,
-    seen: Mutex<Seen>,
+    holders: Mutex<Holders>,
     /// A lock that is held all the time.
     held: Mutex<Option<Held>>,
-}
-
-#[derive(Default)]
-struct Seen {
-    /// Who works now, by its own clock.
-    inside: Vec<Held>,
-    /// The token of each number.
-    numbers: BTreeMap<u64, Token>,
-    violation: Option<String>,
 }
 
 impl Work {
     fn locks(&self, connection: TestConnection, owner: &str) -> Locks<TestConnection> {
         Locks::new(connection, &self.prefix, owner).with_ttl(TTL)
     }
+}
 
-    fn enter(&self, held: &Held) {
-        let mut seen = self.seen.lock().unwrap();
-        seen.inside.retain(|other| other.token() != held.token() && other.lease().is_held());
-        if held.lease().is_held()
-            && let Some(other) = seen.inside.first()
-        {
-            seen.violation = Some(format!("one holder; found {other:?} and {held:?}"));
-        }
-        match seen.numbers.insert(held.number(), held.token().clone()) {
-            Some(other) if other != *held.token() => {
-                seen.violation = Some(format!("a number of its own; found {held:?} and {other}"));
+impl Workload for Work {
+    async fn set_up(&self, connection: TestConnection) -> Result<(), Failure> {
+        let locks = self.locks(connection, "set-up").with_ttl(DAYS);
+        *self.held.lock().unwrap() = Some(locks.try_acquire("other", &Token::random()?).await?);
+        Ok(())
+    }
+
+    async fn call(&self, connection: TestConnection, client: usize, call: usize) -> Result<(), Failure> {
+        let locks = self.locks(connection, &format!("client{client}"));
+        let token = Token::parse(&format!("client{client}call{call}")).ok_or("a token")?;
+        let mut held = match locks.acquire("report", &token, WAIT).await {
+            Ok(held) => held,
+            // A call of this client that was refused left its lock, which expires.
+            Err(LockError::Reentrant { expires_in }) => {
+                tokio::time::sleep(expires_in).await;
+                locks.acquire("report", &token, WAIT).await?
             }
-            _ => seen.inside.push(held.clone()),
+            Err(error) => return Err(error.into()),
+        };
+        self.holders.lock().unwrap().enter(&token, held.number(), held.lease());
+        locks.holder("report").await?;
+        match locks.renew(&mut held).await {
+            Ok(()) | Err(LockError::Lost) => {}
+            Err(error) => return Err(error.into()),
         }
+        self.holders.lock().unwrap().leave(&token);
+        locks.release("report", &token).await?;
+        Ok(())
     }
 
-    fn leave(&self, held: &Held) {
-        self.seen.lock().unwrap().inside.retain(|other| other.token() != held.token());
-    }
-
-    async fn count(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
+    async fn check(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
         let locks = self.locks(connection, "checker");
         let mut before = self.held.lock().unwrap().clone().ok_or("a lock from the beginning")?;
         let [other, _] = locks.keys("other")?;
@@ -82,10 +83,6 @@ impl Work {
         // What a canceled or refused call left is free after its TTL.
         let held = locks.acquire("report", &Token::random()?, WAIT).await?;
         locks.release("report", held.token()).await?;
-        let (highest, violation) = {
-            let seen = self.seen.lock().unwrap();
-            (seen.numbers.keys().last().copied().unwrap_or(0), seen.violation.clone())
-        };
         match fault {
             Fault::WritesLost => {
                 return Ok(Verdict::Contract("A failover may lose the last locks that were taken"));
@@ -95,65 +92,12 @@ impl Work {
             }
             _ => {}
         }
-        if let Some(violation) = violation {
-            return Err(violation.into());
-        }
-        if held.number() <= highest {
-            return Err(format!("a higher number than {highest}; found {held:?}").into());
-        }
+        self.holders.lock().unwrap().check(held.number())?;
         Ok(match fault {
             Fault::KeyLost(_) => {
                 Verdict::Contract("A lost number begins again at the server's clock in microseconds")
             }
             _ => Verdict::Held,
         })
-    }
-}
-
-impl Workload for Work {
-    fn set_up(&self, connection: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let locks = self.locks(connection, "set-up").with_ttl(DAYS);
-            *self.held.lock().unwrap() = Some(locks.try_acquire("other", &Token::random()?).await?);
-            Ok(())
-        })
-    }
-
-    fn call(
-        &self,
-        connection: TestConnection,
-        client: usize,
-        call: usize,
-    ) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let locks = self.locks(connection, &format!("client{client}"));
-            let token = Token::parse(&format!("client{client}call{call}")).ok_or("a token")?;
-            let mut held = match locks.acquire("report", &token, WAIT).await {
-                Ok(held) => held,
-                // A call of this client that was refused left its lock, which expires.
-                Err(LockError::Reentrant { expires_in }) => {
-                    tokio::time::sleep(expires_in).await;
-                    locks.acquire("report", &token, WAIT).await?
-                }
-                Err(error) => return Err(error.into()),
-            };
-            self.enter(&held);
-            locks.holder("report").await?;
-            match locks.renew(&mut held).await {
-                Ok(()) | Err(LockError::Lost) => {}
-                Err(error) => return Err(error.into()),
-            }
-            self.leave(&held);
-            locks.release("report", &token).await?;
-            Ok(())
-        })
-    }
-
-    fn check<'a>(
-        &'a self,
-        connection: TestConnection,
-        fault: &'a Fault,
-    ) -> BoxFuture<'a, Result<Verdict, String>> {
-        Box::pin(async move { self.count(connection, fault).await.map_err(|error| error.to_string()) })
     }
 }

@@ -23,6 +23,7 @@ mod facets;
 mod fence;
 mod flash_sale;
 mod funnel;
+mod holders;
 mod interests;
 mod inventory;
 mod job_queue;

@@ -2,7 +2,6 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::notifications::{self, Notifications};
 
@@ -47,8 +46,35 @@ impl Told {
         notifications.acknowledge(CUSTOMER, &ids).await?;
         Ok(())
     }
+}
 
-    async fn count(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
+impl Workload for Told {
+    async fn set_up(&self, connection: TestConnection) -> Result<(), Failure> {
+        let notifications = self.notifications(connection);
+        for id in ["first", "second", "third"] {
+            notifications.send(CUSTOMER, id, "").await?;
+            self.sent.lock().unwrap().insert(id.to_owned());
+        }
+        // A device that dies with one, so that every key is there.
+        notifications.take(CUSTOMER, 1, Duration::from_hours(1)).await?;
+        self.show(&notifications, 1, Duration::from_hours(1)).await
+    }
+
+    async fn call(&self, connection: TestConnection, client: usize, call: usize) -> Result<(), Failure> {
+        let notifications = self.notifications(connection);
+        if client.is_multiple_of(2) {
+            let id = format!("{client}-{call}");
+            notifications.send(CUSTOMER, &id, "text").await?;
+            self.sent.lock().unwrap().insert(id);
+            Ok(())
+        } else if (client + call).is_multiple_of(4) {
+            self.show(&notifications, 1, Duration::from_millis(1)).await
+        } else {
+            self.show(&notifications, 3, Duration::from_millis(50)).await
+        }
+    }
+
+    async fn check(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
         let notifications = self.notifications(connection);
         let [waiting, taken, _, sent_ids, counts_key] = notifications.keys(CUSTOMER)?;
         notifications.send(CUSTOMER, "last", "").await?;
@@ -92,49 +118,5 @@ impl Told {
             }
             _ => Ok(Verdict::Held),
         }
-    }
-}
-
-impl Workload for Told {
-    fn set_up(&self, connection: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let notifications = self.notifications(connection);
-            for id in ["first", "second", "third"] {
-                notifications.send(CUSTOMER, id, "").await?;
-                self.sent.lock().unwrap().insert(id.to_owned());
-            }
-            // A device that dies with one, so that every key is there.
-            notifications.take(CUSTOMER, 1, Duration::from_hours(1)).await?;
-            self.show(&notifications, 1, Duration::from_hours(1)).await
-        })
-    }
-
-    fn call(
-        &self,
-        connection: TestConnection,
-        client: usize,
-        call: usize,
-    ) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let notifications = self.notifications(connection);
-            if client.is_multiple_of(2) {
-                let id = format!("{client}-{call}");
-                notifications.send(CUSTOMER, &id, "text").await?;
-                self.sent.lock().unwrap().insert(id);
-                Ok(())
-            } else if (client + call).is_multiple_of(4) {
-                self.show(&notifications, 1, Duration::from_millis(1)).await
-            } else {
-                self.show(&notifications, 3, Duration::from_millis(50)).await
-            }
-        })
-    }
-
-    fn check<'a>(
-        &'a self,
-        connection: TestConnection,
-        fault: &'a Fault,
-    ) -> BoxFuture<'a, Result<Verdict, String>> {
-        Box::pin(async move { self.count(connection, fault).await.map_err(|error| error.to_string()) })
     }
 }

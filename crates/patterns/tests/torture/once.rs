@@ -2,7 +2,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::once::{self, Begun, Once, OnceError, Token};
 
@@ -41,8 +40,40 @@ impl Payments {
     fn answered(&self, key: &str, answer: Vec<u8>) {
         self.seen.lock().unwrap().answers.entry(key.to_owned()).or_default().insert(answer);
     }
+}
 
-    async fn count(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
+impl Workload for Payments {
+    async fn call(&self, connection: TestConnection, client: usize, call: usize) -> Result<(), Failure> {
+        let once = self.once(connection);
+        let key = format!("order{}-{call}", client % 3);
+        let token = Token::parse(&format!("client{client}call{call}")).ok_or("a token")?;
+        // One of the callers finds out that it can do nothing.
+        if client % 3 == 2 && client > 5 {
+            once.give_up(&key, &token).await?;
+        }
+        loop {
+            match once.begin(&key, &token, key.as_bytes()).await? {
+                Begun::Started { attempt } => {
+                    if attempt == 1 {
+                        let mut seen = self.seen.lock().unwrap();
+                        seen.first.entry(key.clone()).or_default().insert(token.to_string());
+                    }
+                    match once.finish(&key, &token, key.as_bytes(), token.as_str().as_bytes()).await {
+                        Ok(answer) => break self.answered(&key, answer),
+                        Err(OnceError::Lost) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                Begun::InProgress { retry_in } => {
+                    tokio::time::sleep(retry_in.min(Duration::from_millis(10))).await;
+                }
+                Begun::Done(answer) => break self.answered(&key, answer),
+            }
+        }
+        Ok(())
+    }
+
+    async fn check(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
         let once = self.once(connection);
         let (answers, first) = {
             let seen = self.seen.lock().unwrap();
@@ -70,56 +101,5 @@ impl Payments {
             Fault::WritesLost => Verdict::Contract("A failover may forget the last answers that were stored"),
             _ => Verdict::Held,
         })
-    }
-}
-
-impl Workload for Payments {
-    fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn call(
-        &self,
-        connection: TestConnection,
-        client: usize,
-        call: usize,
-    ) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let once = self.once(connection);
-            let key = format!("order{}-{call}", client % 3);
-            let token = Token::parse(&format!("client{client}call{call}")).ok_or("a token")?;
-            // One of the callers finds out that it can do nothing.
-            if client % 3 == 2 && client > 5 {
-                once.give_up(&key, &token).await?;
-            }
-            loop {
-                match once.begin(&key, &token, key.as_bytes()).await? {
-                    Begun::Started { attempt } => {
-                        if attempt == 1 {
-                            let mut seen = self.seen.lock().unwrap();
-                            seen.first.entry(key.clone()).or_default().insert(token.to_string());
-                        }
-                        match once.finish(&key, &token, key.as_bytes(), token.as_str().as_bytes()).await {
-                            Ok(answer) => break self.answered(&key, answer),
-                            Err(OnceError::Lost) => {}
-                            Err(error) => return Err(error.into()),
-                        }
-                    }
-                    Begun::InProgress { retry_in } => {
-                        tokio::time::sleep(retry_in.min(Duration::from_millis(10))).await;
-                    }
-                    Begun::Done(answer) => break self.answered(&key, answer),
-                }
-            }
-            Ok(())
-        })
-    }
-
-    fn check<'a>(
-        &'a self,
-        connection: TestConnection,
-        fault: &'a Fault,
-    ) -> BoxFuture<'a, Result<Verdict, String>> {
-        Box::pin(async move { self.count(connection, fault).await.map_err(|error| error.to_string()) })
     }
 }

@@ -1,6 +1,5 @@
 use std::collections::BTreeSet;
 
-use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::recent_views::{self, RecentViews};
 
@@ -26,50 +25,32 @@ impl Views {
 }
 
 impl Workload for Views {
-    fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async { Ok(()) })
+    async fn call(&self, connection: TestConnection, client: usize, call: usize) -> Result<(), Failure> {
+        let views = self.views(connection);
+        views.record("user123", &format!("sku{}", (client + call) % (MAX_PRODUCTS + 5))).await?;
+        views.latest("user123", MAX_PRODUCTS).await?;
+        Ok(())
     }
 
-    fn call(
-        &self,
-        connection: TestConnection,
-        client: usize,
-        call: usize,
-    ) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let views = self.views(connection);
-            views.record("user123", &format!("sku{}", (client + call) % (MAX_PRODUCTS + 5))).await?;
-            views.latest("user123", MAX_PRODUCTS).await?;
-            Ok(())
-        })
-    }
-
-    fn check<'a>(
-        &'a self,
-        connection: TestConnection,
-        fault: &'a Fault,
-    ) -> BoxFuture<'a, Result<Verdict, String>> {
-        Box::pin(async move {
-            let views = self.views(connection.clone());
-            let listed = views.latest("user123", 1_000).await.map_err(|error| error.to_string())?;
-            let distinct: BTreeSet<_> = listed.iter().collect();
-            if distinct.len() != listed.len() || listed.len() > MAX_PRODUCTS {
-                return Err(format!("at most {MAX_PRODUCTS} products, each once; found {listed:?}"));
-            }
-            let ttl: i64 =
-                connection.send(&["PTTL", views.key("user123").map_err(|e| e.to_string())?.as_str()]).await;
-            if !listed.is_empty() && ttl <= 0 {
-                return Err(format!("a list that expires; found PTTL {ttl}"));
-            }
-            views.record("user123", "last").await.map_err(|error| error.to_string())?;
-            let latest = views.latest("user123", 1).await.map_err(|error| error.to_string())?;
-            if latest != ["last"] {
-                return Err(format!("the last view first; found {latest:?}"));
-            }
-            Ok(match fault {
-                Fault::KeyLost(_) | Fault::WritesLost => Verdict::Contract("those views are forgotten"),
-                _ => Verdict::Held,
-            })
+    async fn check(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
+        let views = self.views(connection.clone());
+        let listed = views.latest("user123", 1_000).await?;
+        let distinct: BTreeSet<_> = listed.iter().collect();
+        if distinct.len() != listed.len() || listed.len() > MAX_PRODUCTS {
+            return Err(format!("at most {MAX_PRODUCTS} products, each once; found {listed:?}").into());
+        }
+        let ttl: i64 = connection.send(&["PTTL", views.key("user123")?.as_str()]).await;
+        if !listed.is_empty() && ttl <= 0 {
+            return Err(format!("a list that expires; found PTTL {ttl}").into());
+        }
+        views.record("user123", "last").await?;
+        let latest = views.latest("user123", 1).await?;
+        if latest != ["last"] {
+            return Err(format!("the last view first; found {latest:?}").into());
+        }
+        Ok(match fault {
+            Fault::KeyLost(_) | Fault::WritesLost => Verdict::Contract("those views are forgotten"),
+            _ => Verdict::Held,
         })
     }
 }

@@ -2,7 +2,6 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::scheduler::{self, Cron, Missed, Next, Scheduler};
 
@@ -50,8 +49,23 @@ impl Due {
         scheduler.finish(&tick).await?;
         Ok(true)
     }
+}
 
-    async fn count(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
+impl Workload for Due {
+    async fn set_up(&self, connection: TestConnection) -> Result<(), Failure> {
+        let [now, _]: [i64; 2] = connection.send(&["TIME"]).await;
+        let begin = now / 300 * 300 - SLOTS * 300;
+        *self.begin.lock().unwrap() = begin;
+        let key = self.scheduler(connection.clone()).key("report")?;
+        let _: u64 = connection.send(&["HSET", key.as_str(), "done", &begin.to_string()]).await;
+        Ok(())
+    }
+
+    async fn call(&self, connection: TestConnection, client: usize, call: usize) -> Result<(), Failure> {
+        self.run(connection, (client + call).is_multiple_of(3)).await.map(drop)
+    }
+
+    async fn check(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
         let mut rounds = 0;
         while self.run(connection.clone(), false).await? {
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -83,35 +97,5 @@ impl Due {
             return Err(format!("{passed} slots; found {skipped} skipped and {enqueued:?}").into());
         }
         Ok(Verdict::Held)
-    }
-}
-
-impl Workload for Due {
-    fn set_up(&self, connection: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let [now, _]: [i64; 2] = connection.send(&["TIME"]).await;
-            let begin = now / 300 * 300 - SLOTS * 300;
-            *self.begin.lock().unwrap() = begin;
-            let key = self.scheduler(connection.clone()).key("report")?;
-            let _: u64 = connection.send(&["HSET", key.as_str(), "done", &begin.to_string()]).await;
-            Ok(())
-        })
-    }
-
-    fn call(
-        &self,
-        connection: TestConnection,
-        client: usize,
-        call: usize,
-    ) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move { self.run(connection, (client + call).is_multiple_of(3)).await.map(drop) })
-    }
-
-    fn check<'a>(
-        &'a self,
-        connection: TestConnection,
-        fault: &'a Fault,
-    ) -> BoxFuture<'a, Result<Verdict, String>> {
-        Box::pin(async move { self.count(connection, fault).await.map_err(|error| error.to_string()) })
     }
 }

@@ -1,7 +1,6 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::semaphore::{self, Permits, SemaphoreError, Semaphores, Token};
 
@@ -52,8 +51,42 @@ impl Rooms {
             seen.violation = Some(format!("at most {CAPACITY} inside; found {:?}", seen.inside));
         }
     }
+}
 
-    async fn count(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
+impl Workload for Rooms {
+    async fn set_up(&self, connection: TestConnection) -> Result<(), Failure> {
+        let semaphores = self.semaphores(connection).with_lease(DAYS).with_grace(DAYS);
+        let permits = semaphores.try_acquire("other", &Token::random()?, CAPACITY).await?;
+        *self.before.lock().unwrap() = Some(permits);
+        let token = Token::random()?;
+        let waiter = semaphores.acquire("other", &token, 1, WAIT);
+        // It stands in line, and is canceled.
+        tokio::select! {
+            acquired = waiter => return Err(format!("no permit; found {acquired:?}").into()),
+            () = async {
+                while semaphores.sweep("other").await.is_ok_and(|usage| usage.waiting == 0) {}
+            } => {}
+        }
+        Ok(())
+    }
+
+    async fn call(&self, connection: TestConnection, client: usize, call: usize) -> Result<(), Failure> {
+        let semaphores = self.semaphores(connection);
+        let token = Token::parse(&format!("client{client}call{call}")).ok_or("a token")?;
+        let count = 1 + u32::try_from(client + call)? % 2;
+        let mut permits = semaphores.acquire("room", &token, count, WAIT).await?;
+        self.enter(&permits);
+        match semaphores.renew(&mut permits).await {
+            Ok(()) | Err(SemaphoreError::Lost) => {}
+            Err(error) => return Err(error.into()),
+        }
+        semaphores.sweep("room").await?;
+        self.seen.lock().unwrap().inside.retain(|other| *other.token() != token);
+        semaphores.release("room", &token, count).await?;
+        Ok(())
+    }
+
+    async fn check(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
         let semaphores = self.semaphores(connection).with_grace(DAYS);
         let mut before = self.before.lock().unwrap().clone().ok_or("permits from the beginning")?;
         let keys = semaphores.keys("other")?;
@@ -84,56 +117,5 @@ impl Rooms {
         }
         let violation = self.seen.lock().unwrap().violation.clone();
         violation.map_or(Ok(Verdict::Held), |violation| Err(violation.into()))
-    }
-}
-
-impl Workload for Rooms {
-    fn set_up(&self, connection: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let semaphores = self.semaphores(connection).with_lease(DAYS).with_grace(DAYS);
-            let permits = semaphores.try_acquire("other", &Token::random()?, CAPACITY).await?;
-            *self.before.lock().unwrap() = Some(permits);
-            let token = Token::random()?;
-            let waiter = semaphores.acquire("other", &token, 1, WAIT);
-            // It stands in line, and is canceled.
-            tokio::select! {
-                acquired = waiter => return Err(format!("no permit; found {acquired:?}").into()),
-                () = async {
-                    while semaphores.sweep("other").await.is_ok_and(|usage| usage.waiting == 0) {}
-                } => {}
-            }
-            Ok(())
-        })
-    }
-
-    fn call(
-        &self,
-        connection: TestConnection,
-        client: usize,
-        call: usize,
-    ) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let semaphores = self.semaphores(connection);
-            let token = Token::parse(&format!("client{client}call{call}")).ok_or("a token")?;
-            let count = 1 + u32::try_from(client + call)? % 2;
-            let mut permits = semaphores.acquire("room", &token, count, WAIT).await?;
-            self.enter(&permits);
-            match semaphores.renew(&mut permits).await {
-                Ok(()) | Err(SemaphoreError::Lost) => {}
-                Err(error) => return Err(error.into()),
-            }
-            semaphores.sweep("room").await?;
-            self.seen.lock().unwrap().inside.retain(|other| *other.token() != token);
-            semaphores.release("room", &token, count).await?;
-            Ok(())
-        })
-    }
-
-    fn check<'a>(
-        &'a self,
-        connection: TestConnection,
-        fault: &'a Fault,
-    ) -> BoxFuture<'a, Result<Verdict, String>> {
-        Box::pin(async move { self.count(connection, fault).await.map_err(|error| error.to_string()) })
     }
 }

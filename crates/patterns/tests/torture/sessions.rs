@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::sessions::{self, SessionError, Sessions};
 
@@ -114,94 +113,69 @@ impl Visitors {
 }
 
 impl Workload for Visitors {
-    fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async { Ok(()) })
+    async fn call(&self, connection: TestConnection, client: usize, call: usize) -> Result<(), Failure> {
+        match self.visit(&self.sessions(connection), client, call).await {
+            Err(SessionError::NoSession | SessionError::EndedMeanwhile) => {
+                self.known.lock().unwrap().missed += 1;
+                Ok(())
+            }
+            ended => Ok(ended?),
+        }
     }
 
-    fn call(
-        &self,
-        connection: TestConnection,
-        client: usize,
-        call: usize,
-    ) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            match self.visit(&self.sessions(connection), client, call).await {
-                Err(SessionError::NoSession | SessionError::EndedMeanwhile) => {
-                    self.known.lock().unwrap().missed += 1;
-                    Ok(())
+    async fn check(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
+        let sessions = self.sessions(connection.clone());
+        let is_alive = async |token: &str| sessions.read(token).await.map(|session| session.is_some());
+        let (alive, ended, mut missed) = {
+            let mut known = self.known.lock().unwrap();
+            (std::mem::take(&mut known.alive), std::mem::take(&mut known.ended), known.missed)
+        };
+        let mut back = 0;
+        for token in &ended {
+            back += usize::from(is_alive(token).await?);
+        }
+        for (_, token) in &alive {
+            missed += usize::from(!is_alive(token).await?);
+        }
+        // Not stuck: a login, and an end that ends what is listed and what is not.
+        for client in 0..3 {
+            let user = format!("user{client}");
+            let mut tokens: Vec<String> =
+                alive.iter().filter(|(whose, _)| *whose == client).map(|(_, token)| token.clone()).collect();
+            tokens.push(sessions.login("last", &user).await?.session.token);
+            if !is_alive(&tokens[tokens.len() - 1]).await? {
+                return Err("expected a new session; found none".into());
+            }
+            sessions.end_everywhere(&user).await?;
+            sessions.login("last", &user).await?;
+            for token in tokens {
+                if is_alive(&token).await? {
+                    return Err(format!("expected no session after the end of all; found {token}").into());
                 }
-                ended => Ok(ended?),
             }
-        })
-    }
-
-    fn check<'a>(
-        &'a self,
-        connection: TestConnection,
-        fault: &'a Fault,
-    ) -> BoxFuture<'a, Result<Verdict, String>> {
-        Box::pin(async move {
-            let sessions = self.sessions(connection.clone());
-            let is_alive = async |token: &str| {
-                sessions.read(token).await.map(|session| session.is_some()).map_err(|error| error.to_string())
-            };
-            let (alive, ended, mut missed) = {
-                let mut known = self.known.lock().unwrap();
-                (std::mem::take(&mut known.alive), std::mem::take(&mut known.ended), known.missed)
-            };
-            let mut back = 0;
-            for token in &ended {
-                back += usize::from(is_alive(token).await?);
+            let _ = sessions.end_everywhere(&user).await;
+            // The next user logs in from another guest's session.
+            let _: i64 = connection.send(&["DEL", &format!("{}session:last", self.prefix)]).await;
+        }
+        if back > 0 && *fault != Fault::WritesLost {
+            return Err(format!("expected {} ended sessions; found {back} of them alive", ended.len()).into());
+        }
+        Ok(match fault {
+            Fault::WritesLost if back + missed > 0 => Verdict::Contract(
+                "a new session is gone, and an ended session may be alive again until it is ended again or its time is over",
+            ),
+            Fault::KeyLost(_) if missed > 0 => Verdict::Contract(
+                "if a session or a user's generation is evicted or lost, the session has ended",
+            ),
+            Fault::ClockForward if missed > 0 => {
+                Verdict::Contract("a session that has less time left than that ends")
             }
-            for (_, token) in &alive {
-                missed += usize::from(!is_alive(token).await?);
-            }
-            // Not stuck: a login, and an end that ends what is listed and what is not.
-            for client in 0..3 {
-                let user = format!("user{client}");
-                let mut tokens: Vec<String> = alive
-                    .iter()
-                    .filter(|(whose, _)| *whose == client)
-                    .map(|(_, token)| token.clone())
-                    .collect();
-                tokens.push(
-                    sessions.login("last", &user).await.map_err(|error| error.to_string())?.session.token,
+            _ if missed > 0 => {
+                return Err(
+                    format!("expected {} sessions; found {missed} ended by no call", alive.len()).into()
                 );
-                if !is_alive(&tokens[tokens.len() - 1]).await? {
-                    return Err("expected a new session; found none".to_owned());
-                }
-                sessions.end_everywhere(&user).await.map_err(|error| error.to_string())?;
-                sessions.login("last", &user).await.map_err(|error| error.to_string())?;
-                for token in tokens {
-                    if is_alive(&token).await? {
-                        return Err(format!("expected no session after the end of all; found {token}"));
-                    }
-                }
-                let _ = sessions.end_everywhere(&user).await;
-                // The next user logs in from another guest's session.
-                let _: i64 = connection.send(&["DEL", &format!("{}session:last", self.prefix)]).await;
             }
-            if back > 0 && *fault != Fault::WritesLost {
-                return Err(format!("expected {} ended sessions; found {back} of them alive", ended.len()));
-            }
-            Ok(match fault {
-                Fault::WritesLost if back + missed > 0 => Verdict::Contract(
-                    "a new session is gone, and an ended session may be alive again until it is ended again or its time is over",
-                ),
-                Fault::KeyLost(_) if missed > 0 => Verdict::Contract(
-                    "if a session or a user's generation is evicted or lost, the session has ended",
-                ),
-                Fault::ClockForward if missed > 0 => {
-                    Verdict::Contract("a session that has less time left than that ends")
-                }
-                _ if missed > 0 => {
-                    return Err(format!(
-                        "expected {} sessions; found {missed} ended by no call",
-                        alive.len()
-                    ));
-                }
-                _ => Verdict::Held,
-            })
+            _ => Verdict::Held,
         })
     }
 }

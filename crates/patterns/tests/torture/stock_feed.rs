@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::stock_feed::{self, MessageEffect, Stock, StockFeed, StockUpdate, StockView};
 
@@ -27,8 +26,26 @@ struct Feed {
     screen: Mutex<StockView>,
 }
 
-impl Feed {
-    async fn count(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
+impl Workload for Feed {
+    async fn set_up(&self, connection: TestConnection) -> Result<(), Failure> {
+        StockFeed::new(connection, &self.prefix).set(SKU, 1).await?;
+        Ok(())
+    }
+
+    async fn call(&self, connection: TestConnection, client: usize, call: usize) -> Result<(), Failure> {
+        let feed = StockFeed::new(connection, &self.prefix);
+        let stock: Stock = feed.set(SKU, u32::try_from(client * 1_000 + call)?).await?;
+        self.set.lock().unwrap().entry(stock.version).or_default().push(stock.level);
+        let snapshot = feed.snapshot(SKU).await?;
+        let mut screen = self.screen.lock().unwrap();
+        if screen.stock().is_none_or(|shown| shown.version < snapshot.version) {
+            screen.refresh();
+            screen.read(snapshot);
+        }
+        Ok(())
+    }
+
+    async fn check(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
         let feed = StockFeed::new(connection, &self.prefix);
         let mut screen = self.screen.lock().unwrap().clone();
         let set = self.set.lock().unwrap().clone();
@@ -67,42 +84,5 @@ impl Feed {
         } else {
             Verdict::Held
         })
-    }
-}
-
-impl Workload for Feed {
-    fn set_up(&self, connection: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            StockFeed::new(connection, &self.prefix).set(SKU, 1).await?;
-            Ok(())
-        })
-    }
-
-    fn call(
-        &self,
-        connection: TestConnection,
-        client: usize,
-        call: usize,
-    ) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let feed = StockFeed::new(connection, &self.prefix);
-            let stock: Stock = feed.set(SKU, u32::try_from(client * 1_000 + call)?).await?;
-            self.set.lock().unwrap().entry(stock.version).or_default().push(stock.level);
-            let snapshot = feed.snapshot(SKU).await?;
-            let mut screen = self.screen.lock().unwrap();
-            if screen.stock().is_none_or(|shown| shown.version < snapshot.version) {
-                screen.refresh();
-                screen.read(snapshot);
-            }
-            Ok(())
-        })
-    }
-
-    fn check<'a>(
-        &'a self,
-        connection: TestConnection,
-        fault: &'a Fault,
-    ) -> BoxFuture<'a, Result<Verdict, String>> {
-        Box::pin(async move { self.count(connection, fault).await.map_err(|error| error.to_string()) })
     }
 }

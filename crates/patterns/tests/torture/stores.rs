@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::stores::{self, Area, Hours, LocalTime, Place, Store, Stores, StoresError};
 
@@ -30,8 +29,33 @@ async fn found(stores: &Stores<TestConnection>) -> Result<BTreeMap<String, f64>,
     Ok(near.into_iter().map(|store| (store.id, store.meters)).collect())
 }
 
-impl Map {
-    async fn count(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
+impl Workload for Map {
+    async fn set_up(&self, connection: TestConnection) -> Result<(), Failure> {
+        let place = Place::new(9.0, 9.0)?;
+        Stores::new(connection, &self.prefix).put(&store("flagship", place)?).await?;
+        self.acknowledged.lock().unwrap().insert("flagship".to_owned(), Some(place));
+        Ok(())
+    }
+
+    async fn call(&self, connection: TestConnection, client: usize, call: usize) -> Result<(), Failure> {
+        let stores = Stores::new(connection, &self.prefix);
+        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+        let place = Place::new(1.0 + client as f64, 1.0 + (call % 80) as f64)?;
+        let id = format!("store{client}");
+        let there = match (client + call) % 4 {
+            0 | 1 => stores.put(&store(&id, place)?).await.map(|_| Some(place))?,
+            2 if stores.relocate(&id, place).await? => Some(place),
+            2 => None,
+            _ => stores.remove(&id).await.map(|_| None)?,
+        };
+        self.acknowledged.lock().unwrap().insert(id, there);
+        match found(&stores).await {
+            Ok(_) | Err(StoresError::Damaged) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn check(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
         let stores = Stores::new(connection, &self.prefix);
         let acknowledged = self.acknowledged.lock().unwrap().clone();
         let mut verdict = Verdict::Held;
@@ -65,49 +89,5 @@ impl Map {
                 .iter()
                 .all(|(id, meters)| found.get(*id).is_some_and(|found| (found - meters).abs() < 1.0));
         if same { Ok(verdict) } else { Err(format!("{expected:?}; found {found:?}").into()) }
-    }
-}
-
-impl Workload for Map {
-    fn set_up(&self, connection: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let place = Place::new(9.0, 9.0)?;
-            Stores::new(connection, &self.prefix).put(&store("flagship", place)?).await?;
-            self.acknowledged.lock().unwrap().insert("flagship".to_owned(), Some(place));
-            Ok(())
-        })
-    }
-
-    fn call(
-        &self,
-        connection: TestConnection,
-        client: usize,
-        call: usize,
-    ) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let stores = Stores::new(connection, &self.prefix);
-            #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-            let place = Place::new(1.0 + client as f64, 1.0 + (call % 80) as f64)?;
-            let id = format!("store{client}");
-            let there = match (client + call) % 4 {
-                0 | 1 => stores.put(&store(&id, place)?).await.map(|_| Some(place))?,
-                2 if stores.relocate(&id, place).await? => Some(place),
-                2 => None,
-                _ => stores.remove(&id).await.map(|_| None)?,
-            };
-            self.acknowledged.lock().unwrap().insert(id, there);
-            match found(&stores).await {
-                Ok(_) | Err(StoresError::Damaged) => Ok(()),
-                Err(error) => Err(error.into()),
-            }
-        })
-    }
-
-    fn check<'a>(
-        &'a self,
-        connection: TestConnection,
-        fault: &'a Fault,
-    ) -> BoxFuture<'a, Result<Verdict, String>> {
-        Box::pin(async move { self.count(connection, fault).await.map_err(|error| error.to_string()) })
     }
 }

@@ -2,7 +2,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::stream_worker::{self, Effect, Group, Message, StreamQueue};
 
@@ -53,8 +52,44 @@ impl Work {
         }
         Ok(messages.len())
     }
+}
 
-    async fn count(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
+fn effect(group: &Group<TestConnection>, message: &Message) -> Result<Effect, Failure> {
+    let key = group.stream().effect_key("effects")?;
+    Ok(Effect::none().command("HINCRBY", &key, &[message.id.as_str(), "1"]))
+}
+
+impl Workload for Work {
+    async fn set_up(&self, connection: TestConnection) -> Result<(), Failure> {
+        let group = self.group(connection.clone());
+        for id in ["first", "second", "third", "fourth"] {
+            self.publish(&group, id).await?;
+        }
+        // Some effect, some failure, and a dead letter, so that every key is there.
+        group.create().await?;
+        let messages = group.read(&connection, "set-up", 4, Duration::ZERO).await?;
+        group.complete(&messages[0], &effect(&group, &messages[0])?).await?;
+        group.fail(&messages[1], "set-up", "no").await?;
+        group.clone().with_max_failures(1).fail(&messages[2], "set-up", "no").await?;
+        let letter = group.dead_letters("0-0", 1).await?.remove(0).letter;
+        group.requeue(&letter).await?;
+        Ok(())
+    }
+
+    async fn call(&self, connection: TestConnection, client: usize, call: usize) -> Result<(), Failure> {
+        let group = self.group(connection.clone());
+        if client.is_multiple_of(2) {
+            return self.publish(&group, &format!("{client}-{call}")).await;
+        }
+        let consumer = format!("c{client}");
+        self.work(&connection, &consumer, call.is_multiple_of(2)).await?;
+        group.has_pending().await?;
+        group.retire(Duration::from_millis(50)).await?;
+        group.status().await?;
+        Ok(())
+    }
+
+    async fn check(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
         let group = self.group(connection.clone());
         self.publish(&group, "last").await?;
         let mut rounds = 0;
@@ -94,58 +129,5 @@ impl Work {
             _ if missing > 0 => Err(format!("all that was published; {missing} are missing").into()),
             _ => Ok(Verdict::Held),
         }
-    }
-}
-
-fn effect(group: &Group<TestConnection>, message: &Message) -> Result<Effect, Failure> {
-    let key = group.stream().effect_key("effects")?;
-    Ok(Effect::none().command("HINCRBY", &key, &[message.id.as_str(), "1"]))
-}
-
-impl Workload for Work {
-    fn set_up(&self, connection: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let group = self.group(connection.clone());
-            for id in ["first", "second", "third", "fourth"] {
-                self.publish(&group, id).await?;
-            }
-            // Some effect, some failure, and a dead letter, so that every key is there.
-            group.create().await?;
-            let messages = group.read(&connection, "set-up", 4, Duration::ZERO).await?;
-            group.complete(&messages[0], &effect(&group, &messages[0])?).await?;
-            group.fail(&messages[1], "set-up", "no").await?;
-            group.clone().with_max_failures(1).fail(&messages[2], "set-up", "no").await?;
-            let letter = group.dead_letters("0-0", 1).await?.remove(0).letter;
-            group.requeue(&letter).await?;
-            Ok(())
-        })
-    }
-
-    fn call(
-        &self,
-        connection: TestConnection,
-        client: usize,
-        call: usize,
-    ) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let group = self.group(connection.clone());
-            if client.is_multiple_of(2) {
-                return self.publish(&group, &format!("{client}-{call}")).await;
-            }
-            let consumer = format!("c{client}");
-            self.work(&connection, &consumer, call.is_multiple_of(2)).await?;
-            group.has_pending().await?;
-            group.retire(Duration::from_millis(50)).await?;
-            group.status().await?;
-            Ok(())
-        })
-    }
-
-    fn check<'a>(
-        &'a self,
-        connection: TestConnection,
-        fault: &'a Fault,
-    ) -> BoxFuture<'a, Result<Verdict, String>> {
-        Box::pin(async move { self.count(connection, fault).await.map_err(|error| error.to_string()) })
     }
 }

@@ -1,11 +1,7 @@
-use std::collections::BTreeSet;
-use std::sync::Mutex;
-
-use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::time_series::{self, Every, Retention, Sample, SeriesError, TimeSeries};
 
-use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
+use crate::workload::{Answered, Failure, Fault, Pattern, Verdict, Workload};
 
 /// 2024-01-01.
 const BEGIN: u64 = 19_723 * 86_400_000;
@@ -13,15 +9,14 @@ const HOUR: u64 = 3_600_000;
 
 pub const PATTERN: Pattern = Pattern {
     name: "time_series",
-    workload: |prefix| Box::new(Samples { prefix: prefix.to_owned(), answered: Mutex::default() }),
+    workload: |prefix| Box::new(Samples { prefix: prefix.to_owned(), answered: Answered::default() }),
     plain_commands: &["HMGET"],
     scripts: time_series::scripts,
 };
 
 struct Samples {
     prefix: String,
-    /// The calls that were answered, by client and number.
-    answered: Mutex<BTreeSet<(usize, usize)>>,
+    answered: Answered,
 }
 
 /// A sample of each call that stays, and one that is deleted.
@@ -48,43 +43,17 @@ async fn rebuilt<T>(
 }
 
 impl Workload for Samples {
-    fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async { Ok(()) })
+    async fn call(&self, connection: TestConnection, client: usize, call: usize) -> Result<(), Failure> {
+        let series = self.series(connection);
+        let [stays, goes] = samples(client, call);
+        rebuilt(&series, series.append_many("cpu", &[stays, goes]).await).await?;
+        rebuilt(&series, series.delete("cpu", goes.at, goes.at + 1).await).await?;
+        series.range("cpu", stays.at, stays.at + 1, 1).await?;
+        self.answered.lock().unwrap().insert((client, call));
+        Ok(())
     }
 
-    fn call(
-        &self,
-        connection: TestConnection,
-        client: usize,
-        call: usize,
-    ) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let series = self.series(connection);
-            let [stays, goes] = samples(client, call);
-            rebuilt(&series, series.append_many("cpu", &[stays, goes]).await).await?;
-            rebuilt(&series, series.delete("cpu", goes.at, goes.at + 1).await).await?;
-            series.range("cpu", stays.at, stays.at + 1, 1).await?;
-            self.answered.lock().unwrap().insert((client, call));
-            Ok(())
-        })
-    }
-
-    fn check<'a>(
-        &'a self,
-        connection: TestConnection,
-        fault: &'a Fault,
-    ) -> BoxFuture<'a, Result<Verdict, String>> {
-        Box::pin(async move { self.count(connection, fault).await.map_err(|error| error.to_string())? })
-    }
-}
-
-impl Samples {
-    /// The outer error is one of Redis, the inner one a promise that was broken.
-    async fn count(
-        &self,
-        connection: TestConnection,
-        fault: &Fault,
-    ) -> Result<Result<Verdict, String>, Failure> {
+    async fn check(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
         let answered = self.answered.lock().unwrap().clone();
         let series = self.series(connection);
         let last = Sample::new(BEGIN, -1.0);
@@ -96,7 +65,7 @@ impl Samples {
             appended => appended?,
         };
         if appended.new + appended.replaced != 1 || series.append("cpu", last).await?.unchanged != 1 {
-            return Ok(Err(format!("a sample that counts once; found {appended:?}")));
+            return Err(format!("a sample that counts once; found {appended:?}").into());
         }
         let stored = series.range("cpu", BEGIN, BEGIN + 24 * HOUR, usize::MAX).await?.samples;
         for every in [Every::Minute, Every::Hour, Every::Day] {
@@ -106,7 +75,7 @@ impl Samples {
             // Small whole numbers, so sums are exact.
             let expected: f64 = stored.iter().map(|sample| sample.value).sum();
             if count != stored.len() as u64 || sum.to_bits() != expected.to_bits() {
-                return Ok(Err(format!("{} samples, {expected}; found {count}, {sum}", stored.len())));
+                return Err(format!("{} samples, {expected}; found {count}, {sum}", stored.len()).into());
             }
         }
         let mut expected: Vec<Sample> = answered
@@ -116,15 +85,15 @@ impl Samples {
             .collect();
         expected.insert(0, last);
         if let Some(unknown) = stored.iter().find(|sample| !expected.contains(sample)) {
-            return Ok(Err(format!("only what was appended and not deleted; found {unknown:?}")));
+            return Err(format!("only what was appended and not deleted; found {unknown:?}").into());
         }
-        Ok(match fault {
+        match fault {
             _ if stored == expected => Ok(Verdict::Held),
             Fault::KeyLost(key) if key.contains(":raw:") => {
                 Ok(Verdict::Contract("computes the roll-ups from the samples that are left"))
             }
             Fault::WritesLost => Ok(Verdict::Contract("A failover may lose the last calls, each as a whole")),
-            _ => Err(format!("{expected:?}; found {stored:?}")),
-        })
+            _ => Err(format!("{expected:?}; found {stored:?}").into()),
+        }
     }
 }

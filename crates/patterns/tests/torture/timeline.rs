@@ -1,15 +1,13 @@
 use std::collections::BTreeSet;
-use std::sync::Mutex;
 
-use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::timeline::{self, Cursor, Timeline};
 
-use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
+use crate::workload::{Answered, Failure, Fault, Pattern, Verdict, Workload};
 
 pub const PATTERN: Pattern = Pattern {
     name: "timeline",
-    workload: |prefix| Box::new(Posts { prefix: prefix.to_owned(), answered: Mutex::default() }),
+    workload: |prefix| Box::new(Posts { prefix: prefix.to_owned(), answered: Answered::default() }),
     plain_commands: &[
         "ZCARD",
         "SADD",
@@ -26,59 +24,32 @@ pub const PATTERN: Pattern = Pattern {
 
 struct Posts {
     prefix: String,
-    /// The calls that were answered, by client and number.
-    answered: Mutex<BTreeSet<(usize, usize)>>,
+    answered: Answered,
 }
 
 impl Workload for Posts {
-    fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async { Ok(()) })
+    async fn call(&self, connection: TestConnection, client: usize, call: usize) -> Result<(), Failure> {
+        let timeline = Timeline::new(connection, &self.prefix).with_max_entries(20);
+        let stars = timeline.clone().with_celebrities_at(0);
+        let (user, author) = (format!("user{client}"), format!("author{client}"));
+        for (reader, followed) in [(&*user, &*author), ("ann", &author), (&user, "star")] {
+            timeline.follow(reader, followed).await?;
+            timeline.read(reader, None, 10).await?;
+        }
+        let id = format!("post{client}-{call}");
+        timeline.post(&author, &id).await?;
+        timeline.post(&author, "deleted").await?;
+        timeline.repost(&author, "star", &format!("post{client}-0")).await?;
+        while timeline.push(&author).await?.more {}
+        timeline.delete(&author, "deleted").await?;
+        timeline.undo_repost(&author, "star", &format!("post{client}-0")).await?;
+        stars.post("star", &id).await?;
+        timeline.read(&user, None, 10).await?;
+        self.answered.lock().unwrap().insert((client, call));
+        Ok(())
     }
 
-    fn call(
-        &self,
-        connection: TestConnection,
-        client: usize,
-        call: usize,
-    ) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let timeline = Timeline::new(connection, &self.prefix).with_max_entries(20);
-            let stars = timeline.clone().with_celebrities_at(0);
-            let (user, author) = (format!("user{client}"), format!("author{client}"));
-            for (reader, followed) in [(&*user, &*author), ("ann", &author), (&user, "star")] {
-                timeline.follow(reader, followed).await?;
-                timeline.read(reader, None, 10).await?;
-            }
-            let id = format!("post{client}-{call}");
-            timeline.post(&author, &id).await?;
-            timeline.post(&author, "deleted").await?;
-            timeline.repost(&author, "star", &format!("post{client}-0")).await?;
-            while timeline.push(&author).await?.more {}
-            timeline.delete(&author, "deleted").await?;
-            timeline.undo_repost(&author, "star", &format!("post{client}-0")).await?;
-            stars.post("star", &id).await?;
-            timeline.read(&user, None, 10).await?;
-            self.answered.lock().unwrap().insert((client, call));
-            Ok(())
-        })
-    }
-
-    fn check<'a>(
-        &'a self,
-        connection: TestConnection,
-        fault: &'a Fault,
-    ) -> BoxFuture<'a, Result<Verdict, String>> {
-        Box::pin(async move { self.count(connection, fault).await.map_err(|error| error.to_string())? })
-    }
-}
-
-impl Posts {
-    /// The outer error is one of Redis, the inner one a promise that was broken.
-    async fn count(
-        &self,
-        connection: TestConnection,
-        fault: &Fault,
-    ) -> Result<Result<Verdict, String>, Failure> {
+    async fn check(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
         let answered = self.answered.lock().unwrap().clone();
         let timeline = Timeline::new(connection, &self.prefix).with_max_entries(20);
         let stars = timeline.clone().with_celebrities_at(0);
@@ -100,13 +71,15 @@ impl Posts {
                 let expected = missing.chain([format!("last {author}"), "last star".to_owned()]);
                 lost.extend(expected.filter(|post| !found.contains(post)));
                 if found.iter().any(|post| post.starts_with("deleted")) {
-                    return Ok(Err(format!("nothing that was deleted; found {found:?}")));
+                    return Err(format!("nothing that was deleted; found {found:?}").into());
                 }
             }
         }
         let new = lost.iter().find(|post| post.starts_with("last "));
-        Ok(match fault {
-            _ if new.is_some() => Err(format!("a post that comes after the fault; {new:?} is missing")),
+        match fault {
+            _ if new.is_some() => {
+                Err(format!("a post that comes after the fault; {new:?} is missing").into())
+            }
             Fault::KeyLost(key) if key.contains("celebrities") => Ok(Verdict::Contract(
                 "If `celebrities` is lost, unpushed posts are missing until their author posts again",
             )),
@@ -117,10 +90,10 @@ impl Posts {
                 "If `unpushed` or the last writes are lost, timelines in use may lack posts",
             )),
             _ if !lost.is_empty() => {
-                Err(format!("every post that was answered; these are missing: {lost:?}"))
+                Err(format!("every post that was answered; these are missing: {lost:?}").into())
             }
             _ => Ok(Verdict::Held),
-        })
+        }
     }
 }
 

@@ -1,73 +1,42 @@
-use std::collections::BTreeSet;
-use std::sync::Mutex;
-
-use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
 use patterns::analytics::Analytics;
 use patterns::money::Cents;
 use patterns::weekly_metrics::{self, WeeklyMetrics};
 
-use crate::workload::{Failure, Fault, Pattern, Verdict, Workload};
+use crate::workload::{Answered, Failure, Fault, Pattern, Verdict, Workload};
 
 const DAYS: [&str; 2] = ["2024-01-01", "2024-01-02"];
 
 pub const PATTERN: Pattern = Pattern {
     name: "weekly_metrics",
-    workload: |prefix| Box::new(Weeks { prefix: prefix.to_owned(), answered: Mutex::default() }),
+    workload: |prefix| Box::new(Weeks { prefix: prefix.to_owned(), answered: Answered::default() }),
     plain_commands: &["ZSCAN", "ZCARD", "ZREVRANGE", "HGETALL", "PFCOUNT"],
     scripts: weekly_metrics::scripts,
 };
 
 struct Weeks {
     prefix: String,
-    /// The calls that were answered, by client and number.
-    answered: Mutex<BTreeSet<(usize, usize)>>,
+    answered: Answered,
 }
 
 impl Workload for Weeks {
-    fn set_up(&self, _: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async { Ok(()) })
+    async fn call(&self, connection: TestConnection, client: usize, call: usize) -> Result<(), Failure> {
+        let weekly = WeeklyMetrics::new(connection.clone(), &self.prefix);
+        if call % 2 == 1 {
+            weekly.roll_up("2024-W01", &DAYS).await?;
+            weekly.of("2024-W01").await?;
+            weekly.top("2024-W01", 10).await?;
+            return Ok(());
+        }
+        let analytics = Analytics::new(connection, &self.prefix);
+        let lines = [("TENT", Cents::new(100).unwrap_or_default())];
+        let (order, customer) = (format!("order-{client}-{call}"), format!("user{client}"));
+        analytics.order(&order, DAYS[client % 2], &customer, &lines).await?;
+        self.answered.lock().unwrap().insert((client, call));
+        Ok(())
     }
 
-    fn call(
-        &self,
-        connection: TestConnection,
-        client: usize,
-        call: usize,
-    ) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let weekly = WeeklyMetrics::new(connection.clone(), &self.prefix);
-            if call % 2 == 1 {
-                weekly.roll_up("2024-W01", &DAYS).await?;
-                weekly.of("2024-W01").await?;
-                weekly.top("2024-W01", 10).await?;
-                return Ok(());
-            }
-            let analytics = Analytics::new(connection, &self.prefix);
-            let lines = [("TENT", Cents::new(100).unwrap_or_default())];
-            let (order, customer) = (format!("order-{client}-{call}"), format!("user{client}"));
-            analytics.order(&order, DAYS[client % 2], &customer, &lines).await?;
-            self.answered.lock().unwrap().insert((client, call));
-            Ok(())
-        })
-    }
-
-    fn check<'a>(
-        &'a self,
-        connection: TestConnection,
-        fault: &'a Fault,
-    ) -> BoxFuture<'a, Result<Verdict, String>> {
-        Box::pin(async move { self.count(connection, fault).await.map_err(|error| error.to_string())? })
-    }
-}
-
-impl Weeks {
-    /// The outer error is one of Redis, the inner one a promise that was broken.
-    async fn count(
-        &self,
-        connection: TestConnection,
-        fault: &Fault,
-    ) -> Result<Result<Verdict, String>, Failure> {
+    async fn check(&self, connection: TestConnection, fault: &Fault) -> Result<Verdict, Failure> {
         let answered = self.answered.lock().unwrap().clone();
         let weekly = WeeklyMetrics::new(connection.clone(), &self.prefix);
         let week = weekly.roll_up("2024-W01", &DAYS).await?;
@@ -78,13 +47,13 @@ impl Weeks {
         let revenue = top.first().map_or(0, |(_, cents)| cents.get());
         let same = stored == week && week.get("orders") == orders && week.visitors >= visitors;
         let expected = i64::try_from(answered.len())?;
-        Ok(match fault {
-            _ if !same => Err(format!("the sum of {days:?}; found {week:?} and {stored:?}")),
+        match fault {
+            _ if !same => Err(format!("the sum of {days:?}; found {week:?} and {stored:?}").into()),
             Fault::KeyLost(_) | Fault::WritesLost => {
                 Ok(Verdict::Contract("the result reflects the days as they are then"))
             }
             _ if orders == expected && revenue == 100 * expected => Ok(Verdict::Held),
-            _ => Err(format!("{expected} orders; found {orders}, and {revenue} cents")),
-        })
+            _ => Err(format!("{expected} orders; found {orders}, and {revenue} cents").into()),
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! What the torture test needs from each pattern: a workload, and the check of its promises.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::future::{Future, ready};
+use std::sync::Mutex;
 
 use futures_util::future::BoxFuture;
 use lab_testing::TestConnection;
@@ -48,11 +51,16 @@ pub enum Verdict {
 /// Why a call failed. The call is made again when the fault is over.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+/// The calls that were answered, by client and number.
+pub type Answered = Mutex<BTreeSet<(usize, usize)>>;
+
 /// A pattern's workload. Each fault gets a new one with its own prefix. It remembers what was acknowledged, in a `Mutex`, and
 /// compares that with the data at the end.
 pub trait Workload: Send + Sync {
     /// Writes the data that the workload needs. Nothing goes wrong yet.
-    fn set_up(&self, connection: TestConnection) -> BoxFuture<'_, Result<(), Failure>>;
+    fn set_up(&self, _: TestConnection) -> impl Future<Output = Result<(), Failure>> + Send {
+        ready(Ok(()))
+    }
 
     /// What this server lacks for the pattern, after [`set_up`](Self::set_up). Then the pattern is skipped.
     fn missing(&self) -> Option<&'static str> {
@@ -66,15 +74,59 @@ pub trait Workload: Send + Sync {
         connection: TestConnection,
         client: usize,
         call: usize,
-    ) -> BoxFuture<'_, Result<(), Failure>>;
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
 
     /// Checks the invariant after all calls have ended with `Ok`, on a connection without faults. An error is a violation: what was
     /// expected, and what was found. It also makes a few calls, to find a pattern that is stuck.
+    fn check(
+        &self,
+        connection: TestConnection,
+        fault: &Fault,
+    ) -> impl Future<Output = Result<Verdict, Failure>> + Send;
+}
+
+/// A [`Workload`] of any type, with boxed futures.
+pub trait AnyWorkload: Send + Sync {
+    fn set_up(&self, connection: TestConnection) -> BoxFuture<'_, Result<(), Failure>>;
+    fn missing(&self) -> Option<&'static str>;
+    fn call(
+        &self,
+        connection: TestConnection,
+        client: usize,
+        call: usize,
+    ) -> BoxFuture<'_, Result<(), Failure>>;
     fn check<'a>(
         &'a self,
         connection: TestConnection,
         fault: &'a Fault,
-    ) -> BoxFuture<'a, Result<Verdict, String>>;
+    ) -> BoxFuture<'a, Result<Verdict, Failure>>;
+}
+
+impl<W: Workload> AnyWorkload for W {
+    fn set_up(&self, connection: TestConnection) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(Workload::set_up(self, connection))
+    }
+
+    fn missing(&self) -> Option<&'static str> {
+        Workload::missing(self)
+    }
+
+    fn call(
+        &self,
+        connection: TestConnection,
+        client: usize,
+        call: usize,
+    ) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(Workload::call(self, connection, client, call))
+    }
+
+    fn check<'a>(
+        &'a self,
+        connection: TestConnection,
+        fault: &'a Fault,
+    ) -> BoxFuture<'a, Result<Verdict, Failure>> {
+        Box::pin(Workload::check(self, connection, fault))
+    }
 }
 
 /// A pattern in the torture test.
@@ -82,7 +134,7 @@ pub struct Pattern {
     /// Its module.
     pub name: &'static str,
     /// Makes a [`Workload`] with this prefix.
-    pub workload: fn(prefix: &str) -> Box<dyn Workload>,
+    pub workload: fn(prefix: &str) -> Box<dyn AnyWorkload>,
     /// The commands that it sends itself. Those of its scripts are read from their sources.
     pub plain_commands: &'static [&'static str],
     /// The sources of its scripts.
