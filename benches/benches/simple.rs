@@ -6,7 +6,7 @@ use benches::Bench;
 use criterion::Criterion;
 use lab_connection::Failure;
 use simple_ops::json::{Assortment, ChangeField, ReadField};
-use simple_ops::keys::Keys;
+use lab_runner::Keys;
 use simple_ops::strings::{Prices, ReadMany};
 
 fn main() -> ExitCode {

@@ -18,9 +18,4 @@ pub mod json;
 pub mod registry;
 pub mod strings;
 
-/// What every key of the lessons begins with.
-pub mod keys {
-    pub use lab_runner::Keys;
-}
-
 pub use registry::SimpleLesson;

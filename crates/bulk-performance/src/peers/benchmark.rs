@@ -112,7 +112,7 @@ impl Benchmark {
 /// A user without a password for the time of one run, on our own server, which only this machine reaches.
 async fn lend_user(target: &Target, keys: &Keys) -> Result<(), String> {
     let mut command = redis::cmd("ACL");
-    command.arg("SETUSER").arg(USER).arg(&["reset", "on", "nopass", "+hset"]);
+    command.arg("SETUSER").arg(USER).arg(&["reset", "on", "nopass", "+select", "+hset"]);
     command.arg(format!("~{}", keys.users_pattern()));
     let lent = command.exec_async(&mut target.connection()).await;
     lent.map_err(|error| format!("redis-benchmark gets no user: {}", target.explain(&error).what()))
