@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use benches::Bench;
 use criterion::Criterion;
 use lab_connection::Failure;
-use simple_ops::json::{Assortment, ChangeField, ReadField};
 use lab_runner::Keys;
+use simple_ops::json::{Assortment, ChangeField, ReadField};
 use simple_ops::strings::{Prices, ReadMany};
 
 fn main() -> ExitCode {
