@@ -11,7 +11,6 @@ use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionI
 
 use crate::args::TargetArgs;
 use crate::failure::{Class, Failure};
-use crate::read_only::is_loopback;
 
 const DEFAULT_HOST: &str = "127.0.0.1";
 const DEFAULT_PORT: u16 = 6379;
@@ -227,6 +226,12 @@ pub(crate) fn host_and_port_of(info: &ConnectionInfo) -> String {
         }
         addr => addr.to_string(),
     }
+}
+
+/// Whether a host is this machine by name or address.
+#[must_use]
+pub fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
 /// Whether the address is one of this machine: a loopback address or a socket.

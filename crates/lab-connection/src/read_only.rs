@@ -123,9 +123,3 @@ impl ReadOnlyTarget {
         self.address.private.is_some()
     }
 }
-
-/// Whether a host is this machine by name or address.
-#[must_use]
-pub fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
-}

@@ -35,6 +35,7 @@ mod keys;
 pub mod lesson;
 pub mod lua;
 pub mod measurement;
+mod mutex;
 pub mod need;
 pub mod pattern_scripts;
 pub mod practice;
@@ -56,6 +57,7 @@ pub mod step;
 mod stepper;
 pub mod table;
 pub mod terminal;
+mod wrapping;
 
 pub use comparison::{AnyConnection, Approach, Comparison};
 pub use context::LessonContext;

@@ -7,7 +7,7 @@ use lab_connection::transcript::{Exchange, Listener};
 use serde::{Serialize, Serializer};
 
 use crate::caveat::Caveat;
-use crate::presenter::lock;
+use crate::mutex::lock;
 use crate::statistics::Summary;
 
 /// What one run of an approach moved, counted from its transcript.

@@ -1,6 +1,6 @@
 //! Keeps what a lesson shows, and shows it: all at once, or one step at a time.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use lab_connection::Target;
 
@@ -8,6 +8,7 @@ use crate::activity;
 use crate::block::Block;
 use crate::console;
 use crate::error::{LessonError, Outcome};
+use crate::mutex::lock;
 use crate::render;
 use crate::stepper::{Answer, Go, Stepper};
 use crate::terminal::Terminal;
@@ -128,10 +129,4 @@ impl Presenter {
             Answer::Go(elsewhere) => Err(LessonError::Left(elsewhere)),
         }
     }
-}
-
-/// The lock of a mutex whose holder may have panicked.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Who panicked while holding it has already said so.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

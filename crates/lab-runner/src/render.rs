@@ -7,6 +7,9 @@ use textwrap::core::{Word, display_width};
 use crate::block::{Block, Code, ShownExchange, Summary};
 use crate::measurement::ComparisonResult;
 use crate::table::thousands;
+use crate::wrapping::options;
+
+pub use crate::wrapping::wrap;
 
 const HEADING: Style = Style::new().bold();
 const QUESTION: Style = Style::new().italic();
@@ -231,7 +234,7 @@ fn reply_text(reply: &str, width: usize) -> String {
 /// Wraps at spaces and after commas; `breaks` also wraps within a word that is longer than the line.
 fn wrap_values(text: &str, width: usize, first: &str, rest: &str, breaks: bool) -> String {
     let separator = textwrap::WordSeparator::Custom(words_and_items);
-    textwrap::fill(text, wrapping(width, first, rest).word_separator(separator).break_words(breaks))
+    textwrap::fill(text, options(width, first, rest).word_separator(separator).break_words(breaks))
 }
 
 /// A line may also end after a comma, because JSON has few spaces.
@@ -271,21 +274,6 @@ fn comparison(measured: &ComparisonResult, width: usize) -> String {
     let advice = caveats.iter().map(|caveat| wrap(&for_terminal(&caveat.advice()), width, "! ", "  "));
     lines.extend(advice.map(|text| format!("{WARN}{text}{WARN:#}")));
     lines.join("\n")
-}
-
-/// Wraps at spaces only, not at hyphens either; a word longer than the line is left whole, so that it can be copied.
-/// `first` stands before the first line, `rest` before all others.
-#[must_use]
-pub fn wrap(text: &str, width: usize, first: &str, rest: &str) -> String {
-    textwrap::fill(text, wrapping(width, first, rest))
-}
-
-fn wrapping<'a>(width: usize, first: &'a str, rest: &'a str) -> textwrap::Options<'a> {
-    textwrap::Options::new(width)
-        .initial_indent(first)
-        .subsequent_indent(rest)
-        .word_splitter(textwrap::WordSplitter::NoHyphenation)
-        .break_words(false)
 }
 
 #[cfg(test)]

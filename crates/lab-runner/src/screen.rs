@@ -6,7 +6,8 @@ use lab_connection::transcript::Exchange;
 
 use crate::block::{Block, ShownExchange};
 use crate::lua::Scripts;
-use crate::presenter::{Presenter, lock};
+use crate::mutex::lock;
+use crate::presenter::Presenter;
 
 /// Where a lesson's blocks go.
 pub(crate) struct Screen {

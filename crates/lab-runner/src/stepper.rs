@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use textwrap::core::display_width;
 
 use crate::keyboard::{Key, key};
-use crate::presenter::lock;
+use crate::mutex::lock;
 use crate::terminal::{NO_BREAK, Terminal, filled_rows, forget_rows, rows_of};
 
 /// Where to go from a prompt.

@@ -11,7 +11,7 @@ use tabled::settings::{Alignment, Modify, Padding, Style};
 use textwrap::core::display_width;
 
 use crate::measurement::{ComparisonResult, Measured, Row};
-use crate::render::wrap;
+use crate::wrapping::wrap;
 
 /// A small table: a title, a header and rows of the same length.
 #[derive(Clone, Debug, Default, Serialize)]

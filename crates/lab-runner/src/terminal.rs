@@ -9,7 +9,7 @@ use anstream::{AutoStream, ColorChoice};
 use textwrap::core::display_width;
 
 use crate::activity;
-use crate::render::wrap;
+use crate::wrapping::wrap;
 
 /// Text is wrapped here at most, however wide the terminal: longer lines are hard to read.
 const WIDEST_TEXT: usize = 100;

@@ -7,7 +7,8 @@ use rand::distr::Alphanumeric;
 
 use crate::certificates::Tls;
 use crate::directory;
-use crate::server::{Plan, Server};
+use crate::plan::Plan;
+use crate::server::Server;
 use crate::{Certificates, Choice, Error, Program, replicated};
 
 /// Settings of a private server; made by [`Server::builder`].

@@ -1,6 +1,4 @@
-//! The configuration file of one server.
-//!
-//! It holds the password: only its owner can read the file, but `ps` shows arguments to everyone.
+//! How settings are written into the configuration file of a server.
 
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
@@ -9,66 +7,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use crate::Error;
-use crate::directory::{CONFIG_FILE, PID_FILE};
-use crate::server::Plan;
-use crate::version::Version;
+use crate::directory::CONFIG_FILE;
 
 pub(crate) const SOCKET: &str = "redis.sock";
 pub(crate) const LOG_FILE: &str = "server.log";
-
-/// Writes the file with mode 0600. `extra` are the settings that come last, so they override the others.
-pub(crate) fn write(
-    directory: &Path,
-    plan: &Plan,
-    port: u16,
-    extra: &[(String, String)],
-) -> Result<(), Error> {
-    write_private(&directory.join(CONFIG_FILE), &text(directory, plan, port, extra)?)
-}
-
-fn text(directory: &Path, plan: &Plan, port: u16, extra: &[(String, String)]) -> Result<String, Error> {
-    let inside = |name: &str| quoted(&directory.join(name).to_string_lossy());
-    let version = plan.program.version();
-    let mut text = format!(
-        "bind 127.0.0.1\nprotected-mode yes\nport {}\nunixsocket {}\nunixsocketperm 700\ndaemonize no\n\
-             dir {}\nlogfile {}\npidfile {}\n",
-        port,
-        inside(SOCKET),
-        quoted(&directory.to_string_lossy()),
-        inside(LOG_FILE),
-        inside(PID_FILE),
-    );
-    if !plan.sentinel {
-        text.push_str(
-            "databases 16\nsave \"\"\nappendonly no\nrepl-diskless-sync yes\nrepl-diskless-sync-delay 0\n",
-        );
-    }
-    if version >= Version::new(6, 0, 0) && !plan.sentinel {
-        // Valkey 9.1 checks only once a second whether a replica's download to disk is complete.
-        text.push_str("repl-diskless-load on-empty-db\n");
-    }
-    if version >= Version::new(6, 2, 0) {
-        // So `ps` shows which server is which. On macOS, the sweep recognizes its servers by it.
-        text.push_str("proc-title-template \"{title} {config-file} {listen-addr} {server-mode}\"\n");
-    }
-    if version >= Version::new(7, 0, 0) {
-        text.push_str("enable-debug-command local\n");
-    }
-    if let Some(password) = &plan.password {
-        let password = quoted(password);
-        let _ = writeln!(text, "requirepass {password}");
-        if !plan.sentinel {
-            let _ = writeln!(text, "masterauth {password}");
-        }
-    }
-    for module in plan.program.modules().iter().filter(|_| !plan.sentinel) {
-        let _ = writeln!(text, "loadmodule {}", quoted(&module.to_string_lossy()));
-    }
-    for (key, value) in extra {
-        text.push_str(&line(key, value)?);
-    }
-    Ok(text)
-}
 
 /// Writes a file that only its owner can read. A second attempt on another port overwrites it.
 pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), Error> {
@@ -94,7 +36,7 @@ pub(crate) fn append(directory: &Path, key: &str, value: &str) -> Result<(), Err
 }
 
 /// A setting as a line of the file.
-fn line(key: &str, value: &str) -> Result<String, Error> {
+pub(crate) fn line(key: &str, value: &str) -> Result<String, Error> {
     if [key, value].iter().any(|part| part.contains(['\n', '\r', '\0'])) {
         return Err(Error::Config { key: key.escape_default().to_string() });
     }

@@ -88,6 +88,7 @@ mod fetch;
 pub mod foreground;
 mod keeper;
 mod page_cache;
+mod plan;
 mod ports;
 mod program;
 mod proxy;

@@ -11,6 +11,7 @@ use crate::certificates::{CertificateFiles, Tls};
 use crate::config::{self, LOG_FILE, SOCKET};
 use crate::directory::{self, Directory};
 use crate::keeper::Keeper;
+use crate::plan::Plan;
 use crate::ports;
 use crate::url;
 use crate::version::Version;
@@ -33,28 +34,6 @@ pub struct Server {
     tls_port: Option<u16>,
     bus_port: u16,
     pid: Option<Pid>,
-}
-
-/// What a builder decided before the server was started.
-pub(crate) struct Plan {
-    pub(crate) program: Program,
-    pub(crate) port: Option<u16>,
-    pub(crate) password: Option<String>,
-    pub(crate) tls: Option<Tls>,
-    /// For a cluster node, the `nodes.conf` that it starts with; empty for none.
-    pub(crate) cluster: Option<String>,
-    pub(crate) config: Vec<(String, String)>,
-    pub(crate) movable_clock: bool,
-    pub(crate) losable_page_cache: bool,
-    /// Whether it is a Sentinel, which stores no data.
-    pub(crate) sentinel: bool,
-}
-
-impl Plan {
-    /// The flag of the program, if it needs one.
-    fn flag(&self) -> &'static str {
-        if self.sentinel { "--sentinel" } else { "" }
-    }
 }
 
 impl Server {
@@ -313,7 +292,7 @@ impl Server {
             extra.push(("cluster-port".to_owned(), self.bus_port.to_string()));
         }
         extra.extend_from_slice(&self.plan.config);
-        config::write(self.dir(), &self.plan, self.port, &extra)?;
+        self.plan.write_config(self.dir(), self.port, &extra)?;
         if let Some(nodes) = self.plan.cluster.as_deref().filter(|nodes| !nodes.is_empty()) {
             let path = self.dir().join("nodes.conf");
             config::write_private(&path, nodes)?;

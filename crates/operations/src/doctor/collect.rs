@@ -6,9 +6,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use lab_connection::ReadOnlyTarget;
+use lab_connection::address::is_loopback;
 use lab_connection::failure::Class;
 use lab_connection::transcript::for_terminal;
-use lab_connection::{ReadOnlyTarget, read_only};
 use redis::Value;
 use redis::aio::MultiplexedConnection;
 
@@ -138,7 +139,7 @@ async fn discover(target: &ReadOnlyTarget) -> Group {
             group.unreached.push((address, format!("only {MOST_NODES} servers of a group are examined")));
             continue;
         }
-        let near = read_only::is_loopback(&host);
+        let near = is_loopback(&host);
         if near && !target.is_near() {
             let reason = "the other servers name it by a loopback address, which means this machine here";
             group.unreached.push((address, reason.to_owned()));

@@ -15,7 +15,7 @@ const REQUEST: &[u8] = b"pay 25.00 EUR";
 const LEASE: Duration = Duration::from_millis(50);
 
 labeled! {
-    /// How copies are told from new payments.
+    /// How a repeated request for a payment is recognized.
     pub enum Way {
         /// GET, and SET after the charge.
         GetAndSet => "GET, charge, SET",

@@ -1,5 +1,7 @@
 //! Who can connect, and what they may do.
 
+use lab_connection::address::is_loopback;
+
 use super::Report;
 use crate::doctor::facts::Role;
 
@@ -89,10 +91,7 @@ fn open_default_user(report: &mut Report<'_>, command: &str, line: &str) {
 
 /// Whether `bind` names an address beyond loopback. No address means all.
 fn listens_beyond_loopback(bind: &str) -> bool {
-    let loopback = |address: &str| {
-        let address = address.trim_start_matches('-');
-        address == "localhost" || address.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
-    };
+    let loopback = |address: &str| is_loopback(address.trim_start_matches('-'));
     !bind.split_whitespace().all(loopback) || bind.trim().is_empty()
 }
 
