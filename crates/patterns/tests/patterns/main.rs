@@ -65,13 +65,17 @@ mod users;
 mod virtual_clock;
 mod weekly_metrics;
 
+use std::pin::Pin;
+
 use lab_testing::TestConnection;
 use redis::Value;
 use tokio::runtime::Runtime;
 
 /// Runs a test on the shared server over RESP2 and over RESP3, and on the shared cluster, each time with a new prefix.
 fn everywhere<F: Future<Output = ()>>(test: impl Fn(TestConnection, String) -> F) {
-    Runtime::new().unwrap().block_on(lab_testing::everywhere(test));
+    // Boxed, all tests are one type, so the runtime's code is compiled once and not for each of them.
+    let test: Pin<Box<dyn Future<Output = ()>>> = Box::pin(lab_testing::everywhere(test));
+    Runtime::new().unwrap().block_on(test);
 }
 
 /// So many connections.

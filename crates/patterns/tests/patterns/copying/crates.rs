@@ -9,16 +9,34 @@ use std::path::Path;
 use super::table::Row;
 use super::{source, workspace};
 
+/// Features that other crates of the workspace ask for. Without them, redis-rs and all above it would be compiled once more.
+const FEATURES_OF_TESTS: &str = "\
+form_urlencoded.workspace = true
+libc = { version = \"0.2\", features = [\"extra_traits\"] }
+memchr = \"2\"
+once_cell.workspace = true
+serde_core = { workspace = true, features = [\"default\"] }
+smallvec.workspace = true
+lab-server = { workspace = true, features = [\"default\"] }
+redis = { workspace = true, features = [\"tls-rustls\", \"tokio-rustls-comp\"] }
+rustls.workspace = true
+";
+/// The same for what build scripts use.
+const FEATURES_OF_BUILD_SCRIPTS: &str = "\
+[build-dependencies]
+cc = { version = \"1\", features = [\"parallel\"] }
+";
+
 /// Writes the workspace. What did not change is not written again, so that cargo need not compile it.
 pub fn write(folder: &Path, rows: &[Row]) {
     let root = fs::read_to_string(workspace().join("Cargo.toml")).unwrap();
     let manifest = format!(
-        "[workspace]\nresolver = \"3\"\nmembers = [\"*/\"]\n\n{}\n{}",
+        "[workspace]\nresolver = \"3\"\nmembers = [\"*/\"]\n\n{}\n{}\n{}",
         section(&root, "[workspace.dependencies]")
             .replace("path = \"", &format!("path = \"{}/", workspace().display())),
-        // Most dependencies are compiled already with this profile. redis and tokio are not, because they have fewer features here, and
-        // without optimization they take half the time.
+        // With the profiles and the features of the tests, all dependencies are compiled already.
         section(&root, "[profile.dev]"),
+        section(&root, "[profile.dev.package]"),
     );
     let mut files = vec![
         ("Cargo.toml".to_owned(), manifest),
@@ -60,8 +78,9 @@ fn examples(rows: &[Row]) -> Vec<(String, String)> {
     let own = fs::read_to_string(source("../Cargo.toml")).unwrap();
     let own = [section(&own, "[dependencies]"), section(&own, "[dev-dependencies]")].concat();
     let dependencies = own.lines().filter_map(|line| line.strip_suffix(".workspace = true"));
-    let for_examples = dependencies.filter(|name| !["lab-testing", "proptest"].contains(name));
-    let mut manifest = manifest("run-examples", for_examples);
+    let for_examples =
+        dependencies.filter(|name| !["lab-server", "lab-testing", "proptest", "redis"].contains(name));
+    let mut manifest = manifest("run-examples", for_examples) + FEATURES_OF_TESTS;
     let mut program =
         "#![allow(unused)]\ntype Outcome = Result<(), Box<dyn std::error::Error>>;\n".to_owned();
     let mut main = "fn main() -> Outcome {\n".to_owned();
@@ -73,6 +92,7 @@ fn examples(rows: &[Row]) -> Vec<(String, String)> {
         writeln!(main, "{name}()?;\nprintln!(\"{name}\");").unwrap();
     }
     write!(program, "{main}Ok(())\n}}\n").unwrap();
+    manifest += FEATURES_OF_BUILD_SCRIPTS;
     vec![("run-examples/Cargo.toml".to_owned(), manifest), ("run-examples/src/main.rs".to_owned(), program)]
 }
 
