@@ -14,6 +14,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::LazyLock;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -89,7 +90,7 @@ impl Chromium {
     /// The same with this font for text that asks for no font by name, if it is installed.
     #[expect(clippy::print_stdout, reason = "a test that skips says why")]
     pub fn with_font(font: Option<&str>) -> Option<Self> {
-        let Some(program) = program() else {
+        let Some(program) = *PROGRAM else {
             assert!(!is_ci(), "there is no chromium on PATH");
             println!("skipped: there is no chromium on PATH");
             return None;
@@ -325,12 +326,13 @@ fn is_ci() -> bool {
     std::env::var_os("CI").is_some_and(|ci| ci == "true")
 }
 
-fn program() -> Option<&'static str> {
+/// The program on PATH. To ask for its version takes it a while, so each test program does it once.
+static PROGRAM: LazyLock<Option<&str>> = LazyLock::new(|| {
     let runs = |program: &&str| {
         Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
     };
     ["chromium", "chromium-browser", "google-chrome"].into_iter().find(runs)
-}
+});
 
 /// The machine's settings, with this font before all others.
 fn fonts(font: &str) -> String {

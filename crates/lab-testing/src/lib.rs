@@ -36,6 +36,9 @@ pub use connection::TestConnection;
 /// can stand still for a minute.
 pub const TIMEOUT: Duration = Duration::from_mins(3);
 
+/// Whether the tests are built with TLS, as those of the whole workspace are.
+pub const HAS_TLS: bool = cfg!(feature = "tls");
+
 /// Whether `UPDATE=1` asks a test to write what it compares with.
 pub fn updates() -> bool {
     std::env::var_os("UPDATE").is_some_and(|value| value == "1")

@@ -6,10 +6,12 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use lab_testing::HAS_TLS;
+
 use super::table::Row;
 use super::{source, workspace};
 
-/// Features that other crates of the workspace ask for. Without them, redis-rs and all above it would be compiled once more.
+/// Features that the tests have because other crates ask for them. Without them, redis-rs and all above it would be compiled once more.
 const FEATURES_OF_TESTS: &str = "\
 form_urlencoded.workspace = true
 libc = { version = \"0.2\", features = [\"extra_traits\"] }
@@ -17,14 +19,18 @@ memchr = \"2\"
 once_cell.workspace = true
 serde_core = { workspace = true, features = [\"default\"] }
 smallvec.workspace = true
+";
+/// The same if the tests have TLS. If not, cargo may not have these packages.
+const FEATURES_OF_TESTS_WITH_TLS: &str = "\
 lab-server = { workspace = true, features = [\"default\"] }
 redis = { workspace = true, features = [\"tls-rustls\", \"tokio-rustls-comp\"] }
 rustls.workspace = true
-";
-/// The same for what build scripts use.
-const FEATURES_OF_BUILD_SCRIPTS: &str = "\
 [build-dependencies]
 cc = { version = \"1\", features = [\"parallel\"] }
+";
+const FEATURES_OF_TESTS_WITHOUT_TLS: &str = "\
+lab-server.workspace = true
+redis.workspace = true
 ";
 
 /// Writes the workspace. What did not change is not written again, so that cargo need not compile it.
@@ -80,7 +86,7 @@ fn examples(rows: &[Row]) -> Vec<(String, String)> {
     let dependencies = own.lines().filter_map(|line| line.strip_suffix(".workspace = true"));
     let for_examples =
         dependencies.filter(|name| !["lab-server", "lab-testing", "proptest", "redis"].contains(name));
-    let mut manifest = manifest("run-examples", for_examples) + FEATURES_OF_TESTS;
+    let mut manifest = manifest("run-examples", for_examples);
     let mut program =
         "#![allow(unused)]\ntype Outcome = Result<(), Box<dyn std::error::Error>>;\n".to_owned();
     let mut main = "fn main() -> Outcome {\n".to_owned();
@@ -92,7 +98,8 @@ fn examples(rows: &[Row]) -> Vec<(String, String)> {
         writeln!(main, "{name}()?;\nprintln!(\"{name}\");").unwrap();
     }
     write!(program, "{main}Ok(())\n}}\n").unwrap();
-    manifest += FEATURES_OF_BUILD_SCRIPTS;
+    manifest += FEATURES_OF_TESTS;
+    manifest += if HAS_TLS { FEATURES_OF_TESTS_WITH_TLS } else { FEATURES_OF_TESTS_WITHOUT_TLS };
     vec![("run-examples/Cargo.toml".to_owned(), manifest), ("run-examples/src/main.rs".to_owned(), program)]
 }
 
