@@ -33,6 +33,7 @@ struct Tried {
     unavailable_ms_p50: u64,
     unavailable_ms_p99: u64,
     loses_nothing: bool,
+    method: Option<String>,
     note: Option<String>,
     cure: String,
 }
@@ -47,7 +48,11 @@ impl Tried {
 /// The section of the drills.
 pub(crate) fn section(document: &Value) -> Section {
     let Drills { cells, skipped } = Drills::deserialize(document).unwrap_or_default();
-    let mut after: Vec<String> = cells.iter().filter_map(|cell| cell.note.clone()).collect();
+    let methods = cells
+        .iter()
+        .filter_map(|cell| Some(format!("How {} is tried: {}", cell.fault, cell.method.as_ref()?)));
+    let mut after: Vec<String> = methods.collect();
+    after.extend(cells.iter().filter_map(|cell| cell.note.clone()));
     for cell in &cells {
         after.push(format!("What helps in {}: {}", cell.fault, cell.cure));
     }

@@ -178,7 +178,7 @@ fn strange_figures_draw_something() {
 #[test]
 fn drills_and_tortures_have_their_charts() {
     let cell = json!({ "fault": "kill", "setting": "none", "trials": 3, "acknowledged": 1000, "lost": 12, "trials_with_loss": 2,
-                       "unavailable_ms_p50": 1500, "unavailable_ms_p99": 90, "loses_nothing": false, "note": HOSTILE, "cure": HOSTILE });
+                       "unavailable_ms_p50": 1500, "unavailable_ms_p99": 90, "loses_nothing": false, "method": HOSTILE, "note": HOSTILE, "cure": HOSTILE });
     let drills =
         json!({ "server": "valkey", "trials": 3, "method": "m", "cells": [cell], "skipped": [HOSTILE] });
     let jobs = json!({ "jobs": 100, "completed": 99, "lost": 0, "recovery_ms_p50": null, "seconds": 1.5,
@@ -200,6 +200,7 @@ fn drills_and_tortures_have_their_charts() {
         let html = report.to_html();
         assert_well_formed(&html);
         assert_eq!(html.matches("<svg").count(), charts, "{kind:?}");
+        assert_eq!(html.contains("How kill is tried:"), kind == Kind::Drills);
     }
 }
 

@@ -88,6 +88,8 @@ pub struct Cell {
     pub unavailable_elsewhere_ms_p50: Option<u64>,
     /// Whether the setting promises that nothing is lost.
     pub loses_nothing: bool,
+    /// How this fault is brought about, beyond [`Drills::method`].
+    pub method: Option<&'static str>,
     /// What is known about a loss that should not be.
     pub note: Option<&'static str>,
     /// What helps in this fault.
@@ -115,9 +117,23 @@ impl Cell {
             unavailable_ms_p99: percentile(&unavailable, 99),
             unavailable_elsewhere_ms_p50: (!elsewhere.is_empty()).then(|| percentile(&elsewhere, 50)),
             loses_nothing: fault.loses_nothing_with(setting) && !answers_early,
+            method: method_of(fault),
             note: (answers_early && lost > 0).then_some(EARLY_WAITAOF),
             cure: fault.cure(),
         }
+    }
+}
+
+/// How a fault is brought about, where that is not plain.
+fn method_of(fault: Fault) -> Option<&'static str> {
+    match fault {
+        Fault::Hang => Some(STUBBORN),
+        Fault::MachineCrash => Some(CRASH),
+        Fault::ClusterFailover => Some(CLUSTER),
+        Fault::DiskFull | Fault::DiskFullThenKill => Some(DISK),
+        Fault::MemoryFull => Some(MEMORY),
+        Fault::PlannedSwitch => Some(SWITCH),
+        Fault::Kill | Fault::CutThenKill | Fault::EarlyPromotion | Fault::Restart => None,
     }
 }
 
@@ -153,14 +169,8 @@ impl Drills {
         });
         Terminal.line("");
         Terminal.paragraph(&format!("{}: {}", fault.name(), fault.title()));
-        match fault {
-            Fault::Hang => Terminal.paragraph(STUBBORN),
-            Fault::MachineCrash => Terminal.paragraph(CRASH),
-            Fault::ClusterFailover => Terminal.paragraph(CLUSTER),
-            Fault::DiskFull | Fault::DiskFullThenKill => Terminal.paragraph(DISK),
-            Fault::MemoryFull => Terminal.paragraph(MEMORY),
-            Fault::PlannedSwitch => Terminal.paragraph(SWITCH),
-            _ => {}
+        if let Some(method) = method_of(fault) {
+            Terminal.paragraph(method);
         }
         Terminal.line(&table.to_text(Terminal.width()));
         let name = format!("{} with ", fault.name());
