@@ -68,7 +68,8 @@ fn each_pattern_compiles_alone_and_its_example_runs() {
         "--package",
         "run-examples",
     ]);
-    // What cargo told this test of itself, a build script would take for a change, and be run again, with all that is above it.
+    // Cargo sets these for a test. Build scripts ask for some (ring's does), so they would run again, and what depends on them would be
+    // compiled again.
     let set_by_cargo = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"];
     for (name, _) in std::env::vars_os() {
         if set_by_cargo.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {

@@ -25,7 +25,7 @@ labeled! {
     #[derive(Serialize, Deserialize)]
     #[serde(rename_all = "snake_case")]
     pub enum Approach {
-        /// SET NX PX to take it, and DEL to release it, whoever holds it by then
+        /// SET NX PX takes the lock. DEL releases it, even if another client holds it by then
         Naive => "naive",
         /// The same, and only the token releases
         Token => "token",
